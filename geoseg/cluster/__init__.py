@@ -1,0 +1,1 @@
+"""Cluster: Dask clients and workers, the journal, and the loop over blocks."""

@@ -1,0 +1,1 @@
+"""Grids: geobox, chips, blocks. Integers and affines; no files, no pixels."""

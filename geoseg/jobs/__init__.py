@@ -1,0 +1,1 @@
+"""Jobs: the main paths, readable top to bottom."""

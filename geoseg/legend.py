@@ -1,0 +1,123 @@
+"""Legend: the classes of a mask, their values, names and colours, and the value that means nodata."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from geoseg.errors import UsageError
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LegendClass:
+    """One class: the integer stored in masks, its name and its colour (red, green, blue; 0-255)."""
+
+    value: int
+    name: str
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """Ordered classes; the class at index ``i`` is channel ``i`` of the network.
+
+    Values are 0-255 and unique, and none equals ``nodata``. ``nodata`` is 0 unless a class owns 0;
+    then it is 255.
+    """
+
+    classes: tuple[LegendClass, ...]
+    nodata: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an empty legend, repeated values, and values that do not fit a mask."""
+        values = [item.value for item in self.classes]
+        if not values:
+            raise UsageError.of("LEGEND", "legend", "no classes", "Name at least one class")
+        if len(set(values)) != len(values):
+            raise UsageError.of("LEGEND", "legend", f"a class value occurs twice: {sorted(values)}", "Make values unique")
+        if min(values) < 0 or max(values) > 255:
+            raise UsageError.of("LEGEND", "legend", "class values must lie in 0-255", "Recode the classes")
+        if self.nodata in values:
+            raise UsageError.of("LEGEND", "legend", f"nodata {self.nodata} is also a class", "Use another nodata value")
+
+    @classmethod
+    def of(cls, names: Iterable[str] | Mapping[int, str], colours: Mapping[int, Colour] | None = None) -> Self:
+        """Make a legend from names (values 1, 2, ...) or from value-to-name; missing colours are spread over the hues."""
+        table = dict(names) if isinstance(names, Mapping) else dict(enumerate(names, start=1))
+        colours = colours or {}
+        classes = tuple(
+            LegendClass(int(value), str(name), colours.get(int(value), _spread(i, len(table))))
+            for i, (value, name) in enumerate(table.items())
+        )
+        return cls(classes, nodata=255 if any(item.value == 0 for item in classes) else 0)
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The class values in channel order."""
+        return tuple(item.value for item in self.classes)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Class value to name."""
+        return {item.value: item.name for item in self.classes}
+
+    @property
+    def colours(self) -> dict[int, Colour]:
+        """Class value to colour."""
+        return {item.value: item.colour for item in self.classes}
+
+    def value_of(self, name: str) -> int:
+        """Return the value of the class ``name``, whatever its case; unknown names are refused with the known ones."""
+        for item in self.classes:
+            if item.name.casefold() == name.strip().casefold():
+                return item.value
+        known = ", ".join(item.name for item in self.classes)
+        raise UsageError.of("LEGEND", name, "no class of this name", f"The legend has: {known}")
+
+    def to_stac(self) -> list[dict[str, Any]]:
+        """STAC ``classification:classes`` (classification extension 2.0: value, name, description, color_hint)."""
+        return [
+            {
+                "value": item.value,
+                "name": "".join(c if c.isalnum() else "_" for c in item.name.lower()),
+                "description": item.name,
+                "color_hint": "{:02X}{:02X}{:02X}".format(*item.colour),
+            }
+            for item in self.classes
+        ]
+
+    @classmethod
+    def from_stac(cls, classes: Iterable[Mapping[str, Any]], nodata: int | None = None) -> Self:
+        """Read ``classification:classes``; ``description`` is the name where it is given."""
+        items = list(classes)
+        names = {int(c["value"]): str(c.get("description") or c["name"]) for c in items}
+        hints = {int(c["value"]): str(c["color_hint"]) for c in items if c.get("color_hint")}
+        colours = {v: (int(h[0:2], 16), int(h[2:4], 16), int(h[4:6], 16)) for v, h in hints.items()}
+        legend = cls.of(names, colours)
+        return legend if nodata is None else cls(legend.classes, nodata)
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys: equal legends give equal text."""
+        return json.dumps({"nodata": self.nodata, "classes": self.to_stac()}, sort_keys=True)
+
+
+def _spread(i: int, n: int) -> Colour:
+    red, green, blue = colorsys.hsv_to_rgb(i / max(n, 1), 0.6, 0.8)
+    return (round(red * 255), round(green * 255), round(blue * 255))
+
+
+HARMONISED = Legend.of(
+    {
+        1: "water", 2: "tree", 3: "low vegetation", 4: "cropland", 5: "built",
+        6: "bare", 7: "wetland", 8: "snow or ice", 9: "cloud", 10: "shadow",
+    },
+    {
+        1: (38, 112, 184), 2: (28, 110, 60), 3: (166, 200, 100), 4: (240, 200, 90), 5: (200, 60, 60),
+        6: (180, 160, 140), 7: (110, 170, 170), 8: (230, 240, 250), 9: (200, 200, 200), 10: (90, 90, 100),
+    },
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Mask: class rasters as arrays: stitching, filters, sieve, seam score."""

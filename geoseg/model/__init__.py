@@ -1,0 +1,1 @@
+"""Model: bundles, networks and predictors; torch lives here and in train."""

@@ -1,0 +1,1 @@
+"""Raster: files to arrays and back; the only rasterio input and output."""

@@ -1,0 +1,1 @@
+"""Report: figures, page and STAC item of a run."""

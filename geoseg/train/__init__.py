@@ -1,0 +1,1 @@
+"""Train: a bundle from a labelled scene."""

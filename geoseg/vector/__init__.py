@@ -1,0 +1,1 @@
+"""Vector: polygons from masks, their areas and their files."""
