@@ -1,0 +1,76 @@
+"""Connect: which pool a run gets: this process, local worker processes, one process per GPU, or a scheduler's address."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from geoseg.cluster.pool import LocalPool, Pool
+from geoseg.errors import ResourceError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """``workers`` processes on this machine (0: this process alone), or the ``scheduler`` at an address; ``device`` as asked for."""
+
+    workers: int = 0
+    scheduler: str | None = None
+    device: str = "auto"
+    patience: float = 45.0
+
+    @property
+    def gpu(self) -> bool:
+        """True when tasks must run where a GPU is offered."""
+        return self.device.startswith("cuda")
+
+
+def connect(settings: ClusterSettings) -> Pool:
+    """Make the pool; it starts when its context is entered.
+
+    Raises
+    ------
+    UsageError
+        A negative number of workers, or both workers and a scheduler.
+    ResourceError
+        CUDA was asked for on this machine and there is none.
+    """
+    if settings.workers < 0:
+        raise UsageError.of("WORKERS", settings.workers, "the number of workers is negative", "Use --workers 0 or more")
+    if settings.scheduler:
+        from geoseg.cluster.dask_pool import DaskPool, remote
+
+        return DaskPool(lambda: remote(settings.scheduler or "", settings.patience), settings, supervised=False)
+    if settings.workers == 0:
+        return LocalPool()
+    from geoseg.cluster.dask_pool import DaskPool, local, local_cuda
+
+    if settings.gpu:
+        gpus = visible_gpus()
+        if not gpus:
+            remedy = "Use --device cpu, or a machine with an NVIDIA GPU and its driver"
+            raise ResourceError.of("DEVICE", settings.device, "no CUDA device is visible", remedy)
+        chosen = [settings.device.partition(":")[2]] if ":" in settings.device else gpus[: settings.workers]
+        return DaskPool(lambda: local_cuda(chosen), settings, supervised=True)
+    return DaskPool(lambda: local(settings.workers), settings, supervised=True)
+
+
+def threads_each(settings: ClusterSettings) -> int | None:
+    """Network threads of each worker: the processors shared out; None on a scheduler, whose workers know best."""
+    if settings.scheduler:
+        return None
+    return max(len(os.sched_getaffinity(0)) // max(settings.workers, 1), 1) if hasattr(os, "sched_getaffinity") else None
+
+
+def visible_gpus() -> list[str]:
+    """Names of the CUDA devices that a process started here would see, without loading torch."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name.strip() and name.strip() != "-1"]
+    try:
+        return sorted(name for name in os.listdir("/proc/driver/nvidia/gpus") if name) and _indices()
+    except OSError:
+        return []
+
+
+def _indices() -> list[str]:
+    return [str(i) for i in range(len(os.listdir("/proc/driver/nvidia/gpus")))]

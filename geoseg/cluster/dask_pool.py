@@ -1,0 +1,274 @@
+"""DaskPool: blocks as futures on Dask workers; the only module that imports ``dask.distributed``.
+
+Tasks carry a :class:`Block` (about 100 bytes); the job travels once, as a worker plugin, and reaches workers that join later.
+A few blocks a worker are in flight, so the client's memory does not grow with the scene.
+
+A block that was running when its worker died is suspect. Suspects run again at the end, one at a time with nothing beside
+them, so that innocents are cleared; one that was running when its worker died three times is given up and named.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
+
+import dask
+from distributed import Client, Future, KilledWorker, LocalCluster, Nanny, Scheduler, SpecCluster, WorkerPlugin, get_worker
+
+from geoseg.cluster.connect import ClusterSettings
+from geoseg.cluster.pool import Outcome
+from geoseg.cluster.worker import READ_AHEAD, BlockJob, BlockWorker
+from geoseg.errors import ClusterLost, GeosegError, ResourceError
+from geoseg.grid.blocks import Block
+
+DEATHS = 3
+"""A block that was at work when its worker died this often is given up."""
+
+_CONFIG = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.no-workers-timeout": "45s",
+    "distributed.scheduler.worker-ttl": "120s",
+    "distributed.scheduler.work-stealing": False,
+    "distributed.comm.timeouts.connect": "20s",
+    "distributed.comm.timeouts.tcp": "30s",
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.logging": {"distributed": "critical", "distributed.nanny": "critical", "distributed.worker": "critical"},
+}
+
+_QUIET = {"distributed.logging.distributed": "critical"}
+
+
+class JobPlugin(WorkerPlugin):
+    """Carries the job to each worker and keeps the :class:`BlockWorker` there."""
+
+    def __init__(self, name: str, job: BlockJob) -> None:
+        self.name = name
+        self.job = job
+
+    def setup(self, worker: Any) -> None:
+        """Make the worker's state; the network is loaded by the first block."""
+        self.block_worker = BlockWorker(self.job)
+
+
+class DaskPool:
+    """A pool on a Dask cluster that ``start`` makes and the pool closes."""
+
+    def __init__(self, start: Callable[[], tuple[Client, Any]], settings: ClusterSettings, *, supervised: bool) -> None:
+        """Keep how to start; ``supervised`` says that dead workers come back."""
+        self._start = start
+        self._settings = settings
+        self._supervised = supervised
+        self._name = f"geoseg-{uuid.uuid4().hex[:12]}"
+        self._installed = 0
+
+    def __enter__(self) -> Self:
+        """Start or reach the cluster and see that a worker is there that can take the work."""
+        self._client, self._cluster = self._start()
+        try:
+            self._first_workers()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close what was started; a scheduler that was only reached goes on without our tasks."""
+        if self._cluster is not None:
+            self._client.close(timeout=2)
+            self._cluster.close(timeout=10)
+        else:
+            if self._client.status == "running" and self._installed:
+                self._client.unregister_worker_plugin(self._plugin)
+            self._client.close(timeout=2)
+
+    @property
+    def workers(self) -> int:
+        """Number of workers now."""
+        return len(self._infos())
+
+    @property
+    def _plugin(self) -> str:
+        return f"{self._name}-{self._installed}"
+
+    @property
+    def _resources(self) -> dict[str, float] | None:
+        return {"GPU": 1 / READ_AHEAD} if self._settings.gpu else None
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run ``function`` once on a worker; a worker's death counts as the cluster's loss after three tries."""
+        for _ in range(DEATHS):
+            future = self._client.submit(function, *args, **kwargs, pure=False, resources=self._resources)
+            while not future.done():
+                self._see_workers()
+                time.sleep(0.02)
+            error = future.exception()
+            if not isinstance(error, KilledWorker):
+                return future.result()
+        raise ResourceError.of("WORKER", getattr(function, "__name__", "call"), "its worker died three times", "Check memory; see the log")
+
+    def install(self, job: BlockJob) -> None:
+        """Send the job to every worker, now and to come."""
+        if self._installed:
+            self._client.unregister_worker_plugin(self._plugin)
+        self._installed += 1
+        self._client.register_plugin(JobPlugin(self._plugin, job), name=self._plugin)
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run ``function(block_worker, *args)`` on one worker."""
+        return self.call(_ask, self._plugin, function, *args)
+
+    def map(self, step: str, blocks: Iterable[Block]) -> Iterator[tuple[Block, Outcome]]:
+        """Blocks as futures, a few a worker in flight; suspects again, alone, at the end."""
+        deaths: Counter[str] = Counter()
+        suspects: deque[Block] = deque()
+        for block, outcome in self._fly(step, blocks, self._room):
+            if isinstance(outcome, KilledWorker):
+                deaths[block.name] += 1
+                suspects.append(block)
+            else:
+                yield block, outcome
+        while suspects:
+            [(block, outcome)] = self._fly(step, [suspects.popleft()], lambda: 1)
+            if not isinstance(outcome, KilledWorker):
+                yield block, outcome
+                continue
+            deaths[block.name] += 1
+            if deaths[block.name] < DEATHS:
+                suspects.append(block)
+                continue
+            what = f"the worker died {DEATHS} times at this block"
+            yield block, ResourceError.of("WORKER", block.name, what, "Give workers more memory, or smaller blocks by --block-size")
+
+    def _room(self) -> int:
+        return max(len(self._slots), 1) * (READ_AHEAD + 1)
+
+    def _fly(self, step: str, blocks: Iterable[Block], room: Callable[[], int]) -> Iterator[tuple[Block, Outcome]]:
+        done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        flying: dict[str, tuple[Future, Block]] = {}
+        todo = iter(blocks)
+        allowed = room()
+        quiet = time.monotonic()
+        while True:
+            while len(flying) < allowed and (block := next(todo, None)) is not None:
+                key = f"{self._plugin}-{step}-{block.name}-{uuid.uuid4().hex[:8]}"
+                future = self._client.submit(_work, self._plugin, step, block, key=key, pure=False, resources=self._resources)
+                flying[key] = (future, block)
+                future.add_done_callback(done.put)
+            if not flying:
+                return
+            try:
+                future = done.get(timeout=1.0)
+            except queue.Empty:
+                self._see_workers()
+                allowed = room()
+                continue
+            if time.monotonic() - quiet > 5:
+                quiet, allowed = time.monotonic(), room()
+            _, block = flying.pop(future.key)
+            yield block, self._outcome(future)
+            future.release()
+
+    def _outcome(self, future: Future) -> Outcome:
+        if future.status == "cancelled":
+            self._lost("the scheduler dropped our tasks")
+        error = future.exception(timeout=20) if future.status == "error" else None
+        if error is None:
+            outcome: Outcome = future.result(timeout=20)
+            return outcome
+        if isinstance(error, Exception):
+            return error
+        raise error
+
+    def _infos(self) -> dict[str, Any]:
+        try:
+            return dict(self._client.scheduler_info(n_workers=-1)["workers"])
+        except (OSError, TimeoutError, ValueError, KeyError):
+            return {}
+
+    @property
+    def _slots(self) -> dict[str, Any]:
+        infos = self._infos()
+        return {a: i for a, i in infos.items() if i["resources"].get("GPU")} if self._settings.gpu else infos
+
+    def _first_workers(self) -> None:
+        until = time.monotonic() + self._settings.patience
+        while not self._infos():
+            if time.monotonic() > until or self._client.status not in {"running", "connecting"}:
+                self._lost("no worker has come")
+            time.sleep(0.05)
+        if self._settings.gpu and not self._slots:
+            remedy = "Start workers with --resources GPU=1, or use --device cpu"
+            raise ResourceError.of("DEVICE", self._settings.device, "no worker of the cluster offers a GPU", remedy)
+
+    def _see_workers(self) -> None:
+        """Remember when a worker was last seen, and give up after ``patience`` seconds without any."""
+        now = time.monotonic()
+        if self._client.status == "running" and self._slots:
+            self._seen = now
+        elif now - getattr(self, "_seen", now) > self._settings.patience:
+            self._lost(f"no worker for {self._settings.patience:.0f} s")
+        elif not hasattr(self, "_seen"):
+            self._seen = now
+        if self._client.status in {"closed", "closing"}:
+            self._lost("the scheduler is gone")
+
+    def _lost(self, what: str) -> None:
+        where = self._settings.scheduler or "local cluster"
+        raise ClusterLost.of("CLUSTER", where, what, "Finished blocks are kept; run the same command again")
+
+
+def local(workers: int) -> tuple[Client, Any]:
+    """Worker processes on this machine, bound to loopback, supervised, without a dashboard."""
+    with dask.config.set(_CONFIG):
+        cluster = LocalCluster(
+            n_workers=workers, threads_per_worker=READ_AHEAD, processes=True, host="127.0.0.1",
+            dashboard_address=None, memory_limit=0, silence_logs=50,
+        )  # fmt: skip
+        return Client(cluster, set_as_default=False), cluster
+
+
+def local_cuda(devices: list[str]) -> tuple[Client, Any]:
+    """One supervised worker process for each CUDA device, each seeing only its own."""
+    with dask.config.set(_CONFIG):
+        workers = {
+            device: {
+                "cls": Nanny,
+                "options": {
+                    "nthreads": READ_AHEAD, "resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": device},
+                    "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": 50,
+                },
+            }
+            for device in devices
+        }  # fmt: skip
+        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}}
+        cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50)
+        return Client(cluster, set_as_default=False), cluster
+
+
+def remote(address: str, patience: float) -> tuple[Client, None]:
+    """A client of the scheduler at ``address``."""
+    try:
+        with dask.config.set(_CONFIG):
+            return Client(address, timeout=min(patience, 20), set_as_default=False, direct_to_workers=False), None
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterLost.of("CLUSTER", address, f"cannot reach the scheduler ({error})", "Check --scheduler and the network") from None
+
+
+def _work(plugin: str, step: str, block: Block) -> Any:
+    return getattr(get_worker().plugins[plugin].block_worker, step)(block)
+
+
+def _ask(plugin: str, function: Callable[..., Any], *args: Any) -> Any:
+    return function(get_worker().plugins[plugin].block_worker, *args)
+
+
+__all__ = ["DaskPool", "GeosegError", "local", "local_cuda", "remote"]

@@ -1,0 +1,220 @@
+"""Journal: the durable record of a run's committed blocks, in a work folder that one run holds at a time.
+
+Layout of a work folder::
+
+    lock            held by the running process (advisory lock; free again when that process dies)
+    journal.json    what the blocks belong to: key, settings, state of the inputs
+    <key>/<stage>/<block>.blk
+
+A block file is one line of JSON (the receipt: hash, shape, class counts, timings) and the raw arrays. It is written under a
+temporary name, synced, renamed, and the folder synced: it is there whole or not at all, so the file is its own commit and no
+second record can disagree with it. ``key`` names the folder, so a straggler of an older run cannot touch a newer run's blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from geoseg.errors import Conflict, InputRefused
+from geoseg.grid.blocks import Block, BlockGrid
+from geoseg.grid.geobox import Window
+from geoseg.raster.files import write_durable
+
+Array = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is known of a committed block: name, hash of its payload, layers, class counts, chips, seconds by step."""
+
+    block: str
+    sha256: str
+    shape: tuple[int, int]
+    layers: tuple[str, ...]
+    counts: Mapping[str, int]
+    chips: int = 0
+    skipped: int = 0
+    bad: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self:
+        """Read the first line of a block file."""
+        data = json.loads(line)
+        for name in ("shape", "layers", "bad"):
+            data[name] = tuple(data[name])
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStore:
+    """The block files of one stage. Picklable: workers write through their own copy."""
+
+    folder: str
+    grid: BlockGrid
+    empty: Mapping[str, int] = field(default_factory=dict)
+
+    def path(self, block: Block) -> Path:
+        """Where the block lies, or will."""
+        return Path(self.folder) / f"{block.name}.blk"
+
+    def write(self, block: Block, layers: Mapping[str, Array], **facts: Any) -> Receipt:
+        """Commit a block's uint8 layers, each (rows, cols) of the block's core; returns the receipt."""
+        payload = [np.ascontiguousarray(layer) for layer in layers.values()]
+        digest = hashlib.sha256()
+        for layer in payload:
+            digest.update(layer.data)
+        counts = np.bincount(payload[0].ravel(), minlength=256)
+        receipt = Receipt(
+            block.name, digest.hexdigest(), block.core.shape, tuple(layers),
+            {str(v): int(n) for v, n in enumerate(counts) if n}, **facts,
+        )  # fmt: skip
+        head = json.dumps(asdict(receipt), sort_keys=True).encode() + b"\n"
+        write_durable(self.path(block), b"".join([head, *(layer.tobytes() for layer in payload)]))
+        return receipt
+
+    def receipt(self, block: Block) -> Receipt | None:
+        """The receipt of a committed block, else None."""
+        try:
+            with self.path(block).open("rb") as file:
+                return Receipt.parse(file.readline())
+        except FileNotFoundError:
+            return None
+
+    def committed(self) -> list[Receipt]:
+        """Receipts of every committed block, in row-major order."""
+        return [receipt for block in self.grid if (receipt := self.receipt(block))]
+
+    def done(self) -> set[str]:
+        """Names of committed blocks, by one look into the folder."""
+        return {entry.name[:-4] for entry in os.scandir(self.folder) if entry.name.endswith(".blk")}
+
+    def intact(self, block: Block) -> bool:
+        """True when the payload still has the hash of its receipt."""
+        with self.path(block).open("rb") as file:
+            receipt = Receipt.parse(file.readline())
+            return hashlib.file_digest(file, "sha256").hexdigest() == receipt.sha256
+
+    def discard(self, block: Block) -> None:
+        """Drop a block so that the next run computes it again."""
+        self.path(block).unlink(missing_ok=True)
+
+    def read_rows(self, block: Block, layer: str, start: int, stop: int) -> Array:
+        """Rows ``start .. stop`` of a block's layer, counted in the block; the layer's empty value where it was never committed."""
+        rows, cols = block.core.shape
+        try:
+            with self.path(block).open("rb") as file:
+                receipt = Receipt.parse(file.readline())
+                skip = receipt.layers.index(layer) * rows * cols + start * cols
+                file.seek(skip, os.SEEK_CUR)
+                flat = np.fromfile(file, np.uint8, (stop - start) * cols)
+        except FileNotFoundError:
+            return np.full((stop - start, cols), self.empty.get(layer, 0), np.uint8)
+        if flat.size != (stop - start) * cols:
+            raise InputRefused.of("WORK", self.path(block), "the block file is short", "Run again with --restart")
+        return flat.reshape(stop - start, cols)
+
+    def read_window(self, window: Window, layer: str = "mask") -> Array:
+        """Any window of the scene, put together from the blocks that it touches."""
+        out = np.empty(window.shape, np.uint8)
+        for block in self.grid.blocks_in(window):
+            part = window.intersect(block.core)
+            inner = part.within(block.core)
+            rows = self.read_rows(block, layer, inner.row, inner.row + inner.height)
+            out[part.within(window).slices] = rows[:, inner.col : inner.col + inner.width]
+        return out
+
+
+class Journal:
+    """Hold a work folder for one run: take the lock, keep or clear what an earlier run left, hand out block stores.
+
+    Use as a context manager; leaving it frees the lock and keeps the folder, :meth:`finish` removes it.
+    """
+
+    def __init__(self, work: Path, output: Path) -> None:
+        """Name the folder; nothing is touched before the context is entered."""
+        self.work = work
+        self.output = output
+        self.key = ""
+        self._lock: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lock, or raise Conflict LOCKED when another live process has it."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        lock = (self.work / "lock").open("ab")
+        try:
+            _lock(lock)
+        except OSError:
+            lock.close()
+            remedy = "Wait for it, or choose another OUT"
+            raise Conflict.of("LOCKED", self.output, "another run is writing this output", remedy) from None
+        self._lock = lock
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Free the lock; what is committed stays for the next run."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def left(self) -> dict[str, Any] | None:
+        """What an earlier run wrote to ``journal.json``; None when there is none."""
+        try:
+            record: dict[str, Any] = json.loads((self.work / "journal.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return record
+
+    def begin(self, key: str, record: Mapping[str, Any]) -> bool:
+        """Start, or resume, the run ``key``; True when there is an earlier record of the same key.
+
+        Blocks of any other key are removed: the caller has decided that they are of no more use.
+        """
+        self.key = key
+        left = self.left()
+        resumed = left is not None and left.get("key") == key
+        for entry in self.work.iterdir():
+            if entry.name not in {"lock", "journal.json"} and not (resumed and entry.name in {key[:16], "out"}):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if not resumed:
+            text = json.dumps({"key": key, **record}, sort_keys=True, indent=1)
+            write_durable(self.work / "journal.json", text.encode())
+        return resumed
+
+    def store(self, stage: str, grid: BlockGrid, empty: Mapping[str, int]) -> BlockStore:
+        """The block store of one stage of this run."""
+        folder = self.work / self.key[:16] / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        return BlockStore(str(folder), grid, dict(empty))
+
+    def finish(self) -> None:
+        """Remove the work folder: the outputs carry their final names."""
+        self.__exit__()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def missing(store: BlockStore, blocks: Iterable[Block]) -> Iterable[Block]:
+    """The blocks that are not committed, lazily."""
+    done = store.done()
+    return (block for block in blocks if block.name not in done)
+
+
+def _lock(file: IO[bytes]) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,96 @@
+"""Pool: where blocks are worked on. One protocol; in this process, or on Dask workers (``dask_pool.py``)."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, Self
+
+from geoseg.cluster.journal import Receipt
+from geoseg.cluster.worker import READ_AHEAD, BlockJob, BlockWorker
+from geoseg.grid.blocks import Block
+
+Outcome = Receipt | Exception
+
+
+class Pool(Protocol):
+    """A place that runs functions and blocks."""
+
+    @property
+    def workers(self) -> int:
+        """Number of worker processes."""
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run ``function`` once on a worker and return its result."""
+
+    def install(self, job: BlockJob) -> None:
+        """Give every worker, now or later, the job that blocks belong to."""
+
+    def map(self, step: str, blocks: Iterable[Block]) -> Iterator[tuple[Block, Outcome]]:
+        """Run the :class:`BlockWorker` method ``step`` on each block, a few in flight; yield outcomes as they come."""
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run ``function(block_worker, *args)`` on one worker that has the job."""
+
+    def __enter__(self) -> Self:
+        """Start."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Stop; work in flight is left to end or die."""
+
+
+class LocalPool:
+    """This process alone: a cluster of one, with threads that read ahead and write behind."""
+
+    workers = 1
+
+    def __init__(self) -> None:
+        """Nothing starts before the context is entered."""
+        self._worker: BlockWorker | None = None
+
+    def __enter__(self) -> Self:
+        """Start the threads."""
+        self._threads = ThreadPoolExecutor(READ_AHEAD, thread_name_prefix="geoseg")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Drop what has not begun and wait for what has."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run it here."""
+        return function(*args, **kwargs)
+
+    def install(self, job: BlockJob) -> None:
+        """Keep the job's worker; a predictor that is loaded already stays."""
+        self._worker = BlockWorker(job)
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run it on this process's worker."""
+        return function(self._worker, *args)
+
+    def map(self, step: str, blocks: Iterable[Block]) -> Iterator[tuple[Block, Outcome]]:
+        """Blocks by threads, ``READ_AHEAD`` in flight."""
+        run = getattr(self._worker, step)
+        done: queue.SimpleQueue[Future[Receipt]] = queue.SimpleQueue()
+        flying: dict[Future[Receipt], Block] = {}
+        todo = iter(blocks)
+        while True:
+            while len(flying) < READ_AHEAD and (block := next(todo, None)) is not None:
+                future = self._threads.submit(run, block)
+                flying[future] = block
+                future.add_done_callback(done.put)
+            if not flying:
+                return
+            future = done.get()
+            yield flying.pop(future), _outcome(future)
+
+
+def _outcome(future: Future[Receipt]) -> Outcome:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, Exception):
+        return error
+    raise error

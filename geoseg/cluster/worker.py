@@ -1,0 +1,124 @@
+"""BlockWorker: what one process does with a block: read, predict, commit; one predictor, loaded once.
+
+Several threads call :meth:`BlockWorker.predict` at a time: reading and committing run side by side, the network is run by one
+thread at a time. So reading runs ahead of the network and writing behind it, and blocks are the pipeline's steps.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from geoseg.cluster.journal import BlockStore, Receipt
+from geoseg.grid.blocks import Block, BlockGrid
+from geoseg.grid.geobox import Window
+from geoseg.mask.filter import FilterSettings, apply_filters, halo_of
+from geoseg.mask.stitch import StitchSettings, predict_block, window_of
+from geoseg.model.bundle import Bundle
+from geoseg.model.predict import Choice, Predictor, load_predictor
+from geoseg.raster.normalize import Normalization, normalize
+from geoseg.raster.read import read_window
+from geoseg.raster.scene import Scene
+
+READ_AHEAD = 3
+"""Threads of a worker: one block is read, one predicted, one committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockJob:
+    """Everything that is the same for all blocks of a run; sent once to each worker. Pickles to a few kilobytes."""
+
+    scene: Scene
+    bundle: Bundle
+    choice: Choice
+    grid: BlockGrid
+    stitch: StitchSettings
+    filters: FilterSettings
+    predicted: BlockStore
+    filtered: BlockStore
+    threads: int | None = None
+    probabilities: str | None = None
+
+    @property
+    def normalization(self) -> Normalization:
+        """Scene values to network units: the bundle's constants and the scene's scale and offset, never the pixels'."""
+        bands = self.bundle.bands
+        return Normalization.of(self.scene, [b.mean for b in bands], [b.std for b in bands])
+
+
+class BlockWorker:
+    """The state of one job in one process."""
+
+    def __init__(self, job: BlockJob, predictor: Predictor | None = None) -> None:
+        """Keep the job; the predictor is loaded on first use unless one is given."""
+        self.job = job
+        self._given = predictor
+        self._network = threading.Lock()
+        self._loading = threading.Lock()
+
+    @cached_property
+    def _loaded(self) -> Predictor:
+        return self._given or load_predictor(self.job.bundle, self.job.choice, threads=self.job.threads)
+
+    @property
+    def predictor(self) -> Predictor:
+        """The one predictor of this process."""
+        with self._loading:
+            return self._loaded
+
+    def predict(self, block: Block) -> Receipt:
+        """Read, predict and commit one block."""
+        job, started = self.job, time.perf_counter()
+        window = window_of(job.grid, block, job.stitch)
+        image, valid = read_window(job.scene, window)
+        predictor = self.predictor
+        read = time.perf_counter()
+        with self._network:
+            waited = time.perf_counter()
+            result = predict_block(
+                predictor, job.grid, block, image, valid,
+                normalization=job.normalization, legend=job.bundle.legend, settings=job.stitch,
+            )  # fmt: skip
+        predicted = time.perf_counter()
+        del image, valid
+        job.scene.check_unchanged()
+        if result.probabilities is not None and job.probabilities:
+            write_probabilities(job.probabilities, block.core, result.probabilities)
+        layers = {"mask": result.mask}
+        if result.confidence is not None:
+            layers["confidence"] = result.confidence
+        seconds = {"read": read - started, "wait": waited - read, "predict": predicted - waited}
+        return job.predicted.write(
+            block, layers, chips=result.chips, skipped=result.skipped, bad=tuple(result.bad),
+            seconds={name: round(value, 4) for name, value in seconds.items()},
+        )  # fmt: skip
+
+    def filter(self, block: Block) -> Receipt:
+        """Filter one block of the predicted mask, with as much of its neighbours as the filters look at, and commit it."""
+        job = self.job
+        window = block.core.buffer(halo_of(job.filters), job.scene.geobox.shape)
+        mask = job.predicted.read_window(window)
+        confidence = job.predicted.read_window(window, "confidence") if job.stitch.confidence else None
+        image = None
+        if job.filters.needs_image:
+            raw, valid = read_window(job.scene, window)
+            image = normalize(raw, valid, job.normalization)
+        out = apply_filters(mask, confidence, image, legend=job.bundle.legend, settings=job.filters)
+        inner = block.core.within(window).slices
+        layers = {"mask": out[inner]}
+        if confidence is not None:
+            layers["confidence"] = confidence[inner]
+        return job.filtered.write(block, layers)
+
+
+def write_probabilities(path: str, core: Window, probabilities: np.ndarray) -> None:
+    """Put a block's probabilities (classes, rows, cols) into the Zarr array ``path``, whose chunks are the blocks."""
+    import zarr
+
+    rows, cols = core.slices
+    array = zarr.open_array(path, mode="r+")
+    array[:, rows, cols] = probabilities.astype(array.dtype)

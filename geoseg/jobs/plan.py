@@ -1,0 +1,136 @@
+"""Plan: chips, blocks, memory, bytes and time of a job, before any pixel is predicted."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from geoseg.cluster.worker import READ_AHEAD, BlockWorker
+from geoseg.config import SegmentSettings
+from geoseg.errors import UsageError
+from geoseg.grid.blocks import BlockGrid
+from geoseg.grid.chips import ChipGrid
+from geoseg.model.bundle import Bundle
+from geoseg.raster.scene import Scene
+
+CHIP_CANDIDATES = (512, 576, 640, 768, 896, 1024, 1088, 1280, 1536, 1792, 2112)
+"""Chip sides that ``auto`` chooses from: speed per pixel is level between 512 and 2112 on the processors measured."""
+
+BASE_BYTES = 700 << 20
+"""A worker before its first block: interpreter, libraries, GDAL's capped cache (measured: bench/memory.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Chips and blocks of one job and what they cost."""
+
+    grid: BlockGrid
+    bands: int
+    itemsize: int
+    classes: int
+    blend: bool
+    layers: int
+
+    @property
+    def chips(self) -> ChipGrid:
+        """The chip grid."""
+        return self.grid.chips
+
+    @property
+    def flight_bytes(self) -> int:
+        """Peak bytes of one block in flight: the raw window, its validity, the mask, and blending's accumulators."""
+        side = min(self.grid.block_size, max(self.chips.shape)) + 2 * self.chips.halo + self.chips.align
+        if self.blend:
+            side += 2 * self.chips.chip_size
+        held = self.classes * 4 + 4 if self.blend else 0
+        return side * side * (self.bands * self.itemsize + 1 + self.layers + held)
+
+    @property
+    def worker_bytes(self) -> int:
+        """Peak bytes of one worker, the network's activations left out: the libraries, blocks in flight, one chip as float32."""
+        chip = self.chips.chip_size**2 * 4 * (self.bands + 2 * self.classes)
+        return BASE_BYTES + READ_AHEAD * self.flight_bytes + chip
+
+    @property
+    def read_bytes(self) -> int:
+        """Uncompressed bytes that all blocks read, halos included."""
+        rows, cols = self.chips.shape
+        down, across = self.grid.counts
+        return (rows + 2 * self.chips.halo * (down - 1)) * (cols + 2 * self.chips.halo * (across - 1)) * self.bands * self.itemsize
+
+    @property
+    def write_bytes(self) -> int:
+        """Uncompressed bytes of the committed blocks, and as much again for the outputs."""
+        rows, cols = self.chips.shape
+        return 2 * rows * cols * self.layers
+
+    def facts(self) -> dict[str, Any]:
+        """The plan as JSON."""
+        return {
+            "shape": list(self.chips.shape),
+            "chip_size": self.chips.chip_size, "halo": self.chips.halo, "stride": self.chips.stride, "align": self.chips.align,
+            "chips": len(self.chips),
+            "block_size": self.grid.block_size, "blocks": len(self.grid),
+            "memory_per_worker_bytes": self.worker_bytes,
+            "read_bytes": self.read_bytes, "write_bytes": self.write_bytes,
+        }  # fmt: skip
+
+
+def make_plan(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, halo: int | None = None) -> Plan:
+    """Cut ``scene`` into chips and blocks as the bundle and the settings say; ``halo`` overrides an ``auto`` halo."""
+    halo = halo if halo is not None else bundle.halo if settings.halo in (None, "auto") else int(settings.halo)
+    chip = chip_size(scene.geobox.shape, bundle, settings, halo)
+    chips = ChipGrid(scene.geobox.shape, chip, halo, bundle.align)
+    itemsize = max(np.dtype(band.dtype).itemsize for band in scene.bands)
+
+    def plan(block_size: int) -> Plan:
+        layers = 1 + settings.confidence
+        grid = BlockGrid.sized(chips, block_size)
+        return Plan(grid, len(scene.bands), itemsize, len(bundle.legend.classes), settings.blend != "none", layers)
+
+    if settings.ram is None:
+        return plan(settings.block_size)
+    fitting = [size for size in range(settings.block_size, 0, -chips.stride) if plan(size).worker_bytes <= settings.ram]
+    if not fitting:
+        least = plan(1).worker_bytes
+        remedy = f"Give at least {math.ceil(least / 2**20)} MiB, or use a smaller --chip-size"
+        raise UsageError.of("RAM", f"{settings.ram >> 20} MiB", "no block fits into this memory", remedy)
+    return plan(fitting[0])
+
+
+def chip_size(shape: tuple[int, int], bundle: Bundle, settings: SegmentSettings, halo: int) -> int:
+    """The chip side: the setting, the bundle's, or for ``auto`` the one that predicts the fewest pixels twice or in vain.
+
+    Networks that look at the chip as a whole, or accept one size only, keep the bundle's.
+    """
+    if settings.chip_size is None or bundle.fixed_size:
+        return bundle.chip_size if settings.chip_size in (None, "auto") else _fixed(bundle, int(settings.chip_size))
+    if settings.chip_size != "auto":
+        return int(settings.chip_size)
+    if not bundle.local:
+        return bundle.chip_size
+    sizes = [s for s in CHIP_CANDIDATES if s % bundle.align == 0 and s > 2 * halo] or [bundle.chip_size]
+    return min(sizes, key=lambda s: (len(ChipGrid(shape, s, halo, bundle.align)) * s * s, s))
+
+
+def _fixed(bundle: Bundle, size: int) -> int:
+    if size != bundle.chip_size:
+        remedy = f"Leave --chip-size out, or set it to {bundle.chip_size}"
+        raise UsageError.of("PLAN", bundle.name, f"the bundle accepts chips of {bundle.chip_size} only, not {size}", remedy)
+    return size
+
+
+def time_chips(worker: BlockWorker, chips: int = 3) -> float:
+    """Seconds that the network takes for one chip: the median over a few, after one to warm up."""
+    size, batch = worker.job.grid.chips.chip_size, worker.predictor.batch_size
+    images = np.zeros((batch, len(worker.job.bundle.bands), size, size), np.float32)
+    seconds = []
+    for _ in range(chips + 1):
+        started = time.perf_counter()
+        worker.predictor.classify(images, confidence=worker.job.stitch.confidence)
+        seconds.append((time.perf_counter() - started) / batch)
+    return float(np.median(seconds[1:]))
