@@ -44,13 +44,13 @@ class UsageError(GeosegError, ValueError):
     exit_code = 2
 
 
-class InputRefused(GeosegError, ValueError):  # noqa: N818
+class InputRefused(GeosegError, ValueError):
     """A file is not something geoseg may or can use; the code says why (``FORMAT``, ``NO_CRS``, ...)."""
 
     exit_code = 3
 
 
-class Conflict(GeosegError):  # noqa: N818
+class Conflict(GeosegError):
     """An output exists or is in use, or an input changed while it was read."""
 
     exit_code = 4
@@ -68,19 +68,19 @@ class ResourceError(GeosegError, RuntimeError):
     exit_code = 6
 
 
-class ClusterLost(GeosegError, RuntimeError):  # noqa: N818
+class ClusterLost(GeosegError, RuntimeError):
     """The scheduler cannot be reached, or no worker came or stayed."""
 
     exit_code = 7
 
 
-class DoneInPart(GeosegError):  # noqa: N818
+class DoneInPart(GeosegError):
     """The run ended, but some blocks failed; they are named in ``run.json``."""
 
     exit_code = 8
 
 
-class Interrupted(GeosegError):  # noqa: N818
+class Interrupted(GeosegError):
     """The run was stopped by SIGINT; finished blocks are kept and the same command resumes."""
 
     exit_code = 130

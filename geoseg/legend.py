@@ -39,7 +39,7 @@ class Legend:
         if not values:
             raise UsageError.of("LEGEND", "legend", "no classes", "Name at least one class")
         if len(set(values)) != len(values):
-            raise UsageError.of("LEGEND", "legend", f"a class value occurs twice: {sorted(values)}", "Make values unique")
+            raise UsageError.of("LEGEND", "legend", f"a value occurs twice: {sorted(values)}", "Make values unique")
         if min(values) < 0 or max(values) > 255:
             raise UsageError.of("LEGEND", "legend", "class values must lie in 0-255", "Recode the classes")
         if self.nodata in values:
@@ -47,7 +47,7 @@ class Legend:
 
     @classmethod
     def of(cls, names: Iterable[str] | Mapping[int, str], colours: Mapping[int, Colour] | None = None) -> Self:
-        """Make a legend from names (values 1, 2, ...) or from value-to-name; missing colours are spread over the hues."""
+        """Make a legend from names (values 1, 2, ...) or value-to-name; missing colours are spread over the hues."""
         table = dict(names) if isinstance(names, Mapping) else dict(enumerate(names, start=1))
         colours = colours or {}
         classes = tuple(

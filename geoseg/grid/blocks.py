@@ -33,7 +33,7 @@ class BlockGrid:
 
     @classmethod
     def sized(cls, chips: ChipGrid, block_size: int) -> BlockGrid:
-        """Blocks whose side is the multiple of the chip stride nearest below ``block_size`` pixels (one core at least)."""
+        """Blocks whose side is the multiple of the chip stride nearest below ``block_size`` pixels (at least one)."""
         return cls(chips, max(block_size // chips.stride, 1))
 
     @property

@@ -1,4 +1,7 @@
-"""ChipGrid: overlapping chips over a scene. Cores tile the scene; reads carry the halo and start at multiples of ``align``."""
+"""ChipGrid: overlapping chips over a scene.
+
+Cores tile the scene; reads carry the halo and start at multiples of ``align``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One chip: grid position ``(i, j)``, the ``core`` that is kept and the ``read`` that the network sees (cut to the scene)."""
+    """One chip: position ``(i, j)``, the ``core`` that is kept, the ``read`` that the network sees (cut to the scene)."""
 
     i: int
     j: int
@@ -41,12 +44,14 @@ class ChipGrid:
         if rows < 1 or cols < 1:
             raise UsageError.of("PLAN", f"{rows}x{cols}", "the scene has no pixels", "Check the scene's size")
         if self.align < 1 or self.chip_size < 1 or self.halo < 0:
-            raise UsageError.of("PLAN", "chip grid", "chip size and align must be positive, halo 0 or more", "Check --chip-size and --halo")
+            what = "chip size and align must be positive, halo 0 or more"
+            raise UsageError.of("PLAN", "chip grid", what, "Check --chip-size and --halo")
         if self.chip_size % self.align or self.halo % self.align:
-            remedy = f"Use multiples of {self.align}, the network's stride"
-            raise UsageError.of("PLAN", "chip grid", f"chip {self.chip_size} or halo {self.halo} is off the network's stride", remedy)
+            what = f"chip {self.chip_size} or halo {self.halo} is off the network's stride"
+            raise UsageError.of("PLAN", "chip grid", what, f"Use multiples of {self.align}, the network's stride")
         if 2 * self.halo >= self.chip_size:
-            raise UsageError.of("PLAN", "chip grid", f"a halo of {self.halo} leaves no core in a chip of {self.chip_size}", "Use a smaller --halo")
+            what = f"a halo of {self.halo} leaves no core in a chip of {self.chip_size}"
+            raise UsageError.of("PLAN", "chip grid", what, "Use a smaller --halo")
 
     @property
     def stride(self) -> int:

@@ -48,7 +48,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class GeoBox:
-    """``shape`` (rows, cols), ``transform`` (the six numbers a..f of an affine from (col, row) to CRS) and ``crs`` (WKT)."""
+    """``shape`` (rows, cols), ``transform`` (numbers a..f of an affine from (col, row) to CRS) and ``crs`` (WKT)."""
 
     shape: tuple[int, int]
     transform: tuple[float, float, float, float, float, float]
