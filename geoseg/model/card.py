@@ -1,0 +1,359 @@
+"""Card: what a bundle says of itself, as a STAC 1.1 Item with the fields of the MLM extension.
+
+Everything that geoseg needs stands in one object, the property ``geoseg:bundle`` (:class:`Card`: unknown keys are refused);
+the ``mlm:*``, ``bands`` and ``classification:classes`` around it repeat it for other programs and are never read back.
+``geoseg:digest`` is the SHA-256 of the whole card without itself; since the card holds the SHA-256 of each file, it stands
+for the bundle as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from geoseg.errors import BundleError
+from geoseg.legend import Legend
+
+FORMAT = 1
+MAX_CARD_BYTES = 4 << 20
+ARCHITECTURES = (
+    "Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3", "DeepLabV3Plus",
+    "UPerNet", "Segformer", "DPT", "Conv1x1",
+)  # fmt: skip
+"""Networks that a torch bundle may name: those of segmentation-models-pytorch 0.6, and one plain 1x1 convolution."""
+
+Units = Literal["reflectance", "dn"]
+Scalar = bool | int | float | str | None
+_MLM = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
+_FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+_CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
+_ARTIFACTS = {
+    "torch": ("torch.nn.Module.state_dict", "application/octet-stream; application=safetensors"),
+    "onnx": ("onnx", "application/octet-stream; application=onnx"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BandSpec:
+    """A band that the network reads: its name, and the mean and standard deviation that normalize it, in the bundle's units."""
+
+    name: str
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A network by its parts; ``params`` are further constructor arguments of the architecture, sorted by name."""
+
+    architecture: str
+    encoder: str
+    in_channels: int
+    classes: int
+    params: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFacts:
+    """What a maker of a bundle states; files and digest are added on saving.
+
+    ``align`` is the network's total stride: reads start at multiples of it (None: derived from ``network``).
+    ``fixed_size`` says that the network takes chips of ``chip_size`` only. ``scores`` and ``training`` are JSON objects:
+    held-out scores with the place they were taken, and the digest, licence and extent of the data trained on.
+    """
+
+    name: str
+    bands: tuple[BandSpec, ...]
+    legend: Legend
+    version: str = "1"
+    units: Units = "reflectance"
+    chip_size: int = 256
+    halo: int = 64
+    align: int | None = None
+    fixed_size: bool = False
+    network: NetworkSpec | None = None
+    description: str = ""
+    licence: str = "other"
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class BandCard(_Strict):
+    """One band; see :class:`BandSpec`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    mean: float
+    std: Annotated[float, Field(gt=0)]
+
+
+class NetworkCard(_Strict):
+    """The network; see :class:`NetworkSpec`. The encoder is a plain name, so nothing can be fetched through it."""
+
+    architecture: Literal[ARCHITECTURES]  # type: ignore[valid-type]
+    encoder: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    in_channels: Annotated[int, Field(ge=1, le=1024)]
+    classes: Annotated[int, Field(ge=1, le=256)]
+    params: dict[str, Scalar | list[Scalar]] = {}
+
+
+class ClassCard(_Strict):
+    """One class, as in ``classification:classes``; its place in the list is its channel."""
+
+    value: Annotated[int, Field(ge=0, le=255)]
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    description: Annotated[str, Field(min_length=1, max_length=256)]
+    color_hint: Annotated[str, Field(pattern=r"^[0-9A-F]{6}$")]
+
+
+class FileCard(_Strict):
+    """A file of the bundle: a name without folders, its size in bytes and its SHA-256."""
+
+    name: Literal["weights.safetensors", "model.onnx", "sample.safetensors"]
+    size: Annotated[int, Field(ge=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Card(_Strict):
+    """The property ``geoseg:bundle``: all that geoseg reads from a card."""
+
+    format: Literal[FORMAT]  # type: ignore[valid-type]
+    kind: Literal["torch", "onnx"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,126}[A-Za-z0-9]$")]
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
+    bands: Annotated[list[BandCard], Field(min_length=1)]
+    units: Units
+    classes: Annotated[list[ClassCard], Field(min_length=1)]
+    nodata: Annotated[int, Field(ge=0, le=255)]
+    chip_size: Annotated[int, Field(ge=1, le=65536)]
+    halo: Annotated[int, Field(ge=0)]
+    align: Annotated[int, Field(ge=1)]
+    fixed_size: bool
+    network: NetworkCard | None
+    weights: FileCard
+    sample: FileCard | None
+    scores: dict[str, Any]
+    training: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [band.name.casefold() for band in self.bands]
+        network = self.network
+        wrong = {
+            "a band is named twice": len(set(names)) != len(names),
+            "a torch bundle names a network, an ONNX one does not": (network is None) != (self.kind == "onnx"),
+            "the number of bands is not the network's in_channels": network and network.in_channels != len(names),
+            "the number of classes is not the network's": network and network.classes != len(self.classes),
+            "chip_size and halo must be multiples of align": self.chip_size % self.align or self.halo % self.align,
+            "twice the halo must be less than chip_size": 2 * self.halo >= self.chip_size,
+            "the weights file does not fit the kind": self.weights.name != weights_name(self.kind),
+            "the sample is not sample.safetensors": self.sample and self.sample.name != "sample.safetensors",
+        }
+        for what, is_wrong in wrong.items():
+            if is_wrong:
+                raise ValueError(what)
+        return self
+
+    @property
+    def legend(self) -> Legend:
+        """The classes in channel order."""
+        return Legend.from_stac([item.model_dump() for item in self.classes], self.nodata)
+
+    @property
+    def band_specs(self) -> tuple[BandSpec, ...]:
+        """The bands in channel order."""
+        return tuple(BandSpec(band.name, float(band.mean), float(band.std)) for band in self.bands)
+
+    @property
+    def network_spec(self) -> NetworkSpec | None:
+        """The network as a hashable value."""
+        if self.network is None:
+            return None
+        params = tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in self.network.params.items()))
+        return NetworkSpec(
+            self.network.architecture, self.network.encoder, self.network.in_channels, self.network.classes, params
+        )
+
+
+def weights_name(kind: str) -> str:
+    """The one name that the weights of a torch or an ONNX bundle have."""
+    return "weights.safetensors" if kind == "torch" else "model.onnx"
+
+
+def make_card(facts: BundleFacts, *, kind: str, weights: FileCard, sample: FileCard | None, where: object) -> Card:
+    """Check a maker's facts as strictly as a card that is read; ``BundleError`` ``CARD`` says what does not fit."""
+    spec = facts.network
+    network = None
+    if spec is not None:
+        params = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.params}
+        network = {"architecture": spec.architecture, "encoder": spec.encoder, "params": params}
+        network |= {"in_channels": spec.in_channels, "classes": spec.classes}
+    document = {
+        "format": FORMAT, "kind": kind, "name": facts.name, "version": facts.version, "units": facts.units,
+        "bands": [{"name": b.name, "mean": float(b.mean), "std": float(b.std)} for b in facts.bands],
+        "classes": facts.legend.to_stac(), "nodata": facts.legend.nodata,
+        "chip_size": facts.chip_size, "halo": facts.halo, "align": facts.align or 1, "fixed_size": facts.fixed_size,
+        "network": network, "weights": weights.model_dump(), "sample": sample and sample.model_dump(),
+        "scores": dict(facts.scores), "training": dict(facts.training),
+    }  # fmt: skip
+    return _validated(document, where)
+
+
+def to_item(card: Card, facts: BundleFacts) -> dict[str, Any]:
+    """The card as a STAC Item with MLM fields, digest included. The time is open and the place the whole Earth: a model has none."""
+    properties: dict[str, Any] = {
+        "datetime": None,
+        "start_datetime": "1900-01-01T00:00:00Z",
+        "end_datetime": "9999-12-31T23:59:59Z",
+        "title": f"{card.name} {card.version}",
+        "description": facts.description or f"{card.name}, a bundle of geoseg",
+        "license": facts.licence,
+        "bands": [{"name": band.name} for band in card.bands],
+        **_mlm_fields(card),
+        "geoseg:bundle": card.model_dump(mode="json"),
+    }
+    item: dict[str, Any] = {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": [_MLM, _FILE, _CLASSIFICATION],
+        "id": f"{card.name}-{card.version}",
+        "geometry": {"type": "Polygon", "coordinates": [[[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]]},
+        "bbox": [-180, -90, 180, 90],
+        "properties": properties,
+        "links": [],
+        "assets": _assets(card),
+    }
+    properties["geoseg:digest"] = digest_of(item)
+    return item
+
+
+def digest_of(item: Mapping[str, Any]) -> str:
+    """SHA-256 of the card in canonical form (sorted keys, no spaces, ASCII) without ``geoseg:digest``."""
+    properties = {key: value for key, value in item["properties"].items() if key != "geoseg:digest"}
+    text = json.dumps({**item, "properties": properties}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def read_card(text: bytes, where: object) -> tuple[Card, dict[str, Any]]:
+    """Read card.json: the part that geoseg uses, and the whole Item.
+
+    Raises
+    ------
+    BundleError
+        ``CARD``: not a card (repeated keys, NaN, unknown or missing fields, values out of range).
+        ``VERSION``: a bundle of a newer format.
+    """
+    if len(text) > MAX_CARD_BYTES:
+        _refuse(where, f"is larger than {MAX_CARD_BYTES} bytes")
+    try:
+        item = strict_json(text)
+    except (ValueError, RecursionError) as error:
+        _refuse(where, f"is not strict JSON: {error}")
+    properties = item.get("properties") if isinstance(item, dict) else None
+    if not isinstance(properties, dict) or not isinstance(properties.get("geoseg:bundle"), dict):
+        _refuse(where, "has no geoseg:bundle among its properties")
+    stated = properties["geoseg:bundle"].get("format")
+    if isinstance(stated, int) and not isinstance(stated, bool) and stated != FORMAT:
+        remedy = "Use a newer geoseg" if stated > FORMAT else "Import the model again"
+        raise BundleError.of("VERSION", where, f"is of bundle format {stated}, this geoseg reads {FORMAT}", remedy)
+    if not re.fullmatch("[0-9a-f]{64}", str(properties.get("geoseg:digest"))):
+        _refuse(where, "has no geoseg:digest")
+    return _validated(properties["geoseg:bundle"], where), item
+
+
+def strict_json(text: bytes | str) -> Any:
+    """Parse JSON; repeated keys, NaN and infinities are a ``ValueError``."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(items)
+        if len(table) != len(items):
+            raise ValueError("a key occurs twice")
+        return table
+
+    def constant(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+
+
+def _mlm_fields(card: Card) -> dict[str, Any]:
+    classes = [item.model_dump() for item in card.classes]
+    size = card.chip_size if card.fixed_size else -1
+    network = card.network
+    tasks = ["semantic-segmentation"]
+    scaling = [{"type": "z-score", "mean": band.mean, "stddev": band.std} for band in card.bands]
+    fields: dict[str, Any] = {
+        "mlm:name": card.name,
+        "mlm:architecture": network.architecture if network else "ONNX graph",
+        "mlm:framework": "pytorch" if network else "ONNX",
+        "mlm:tasks": tasks,
+        "mlm:accelerator": None,
+        "mlm:accelerator_constrained": False,
+        "mlm:input": [
+            {
+                "name": "image",
+                "bands": [band.name for band in card.bands],
+                "input": {
+                    "shape": [-1, len(card.bands), size, size],
+                    "dim_order": ["batch", "bands", "height", "width"],
+                    "data_type": "float32",
+                },
+                "value_scaling": scaling,
+                "resize_type": None,
+                "pre_processing_function": None,
+            }
+        ],
+        "mlm:output": [
+            {
+                "name": "logits",
+                "tasks": tasks,
+                "result": {
+                    "shape": [-1, len(classes), size, size],
+                    "dim_order": ["batch", "class", "height", "width"],
+                    "data_type": "float32",
+                },
+                "classification:classes": classes,
+                "post_processing_function": None,
+            }
+        ],
+    }
+    if network is not None:
+        fields["mlm:hyperparameters"] = {"encoder": network.encoder, **network.params}
+    return fields
+
+
+def _assets(card: Card) -> dict[str, Any]:
+    artifact, media_type = _ARTIFACTS[card.kind]
+    model = {**_asset(card.weights, media_type, ["mlm:model", "mlm:weights"]), "mlm:artifact_type": artifact}
+    if card.sample is None:
+        return {"model": model}
+    return {"model": model, "sample": _asset(card.sample, "application/octet-stream; application=safetensors", ["data"])}
+
+
+def _asset(file: FileCard, media_type: str, roles: list[str]) -> dict[str, Any]:
+    checksum = "1220" + file.sha256  # a multihash: SHA2-256, 32 bytes
+    return {
+        "href": f"./{file.name}", "type": media_type, "roles": roles, "file:size": file.size, "file:checksum": checksum
+    }  # fmt: skip
+
+
+def _validated(document: dict[str, Any], where: object) -> Card:
+    try:
+        return Card.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        _refuse(where, f"{place}: {first['msg']}" if place else first["msg"])
+
+
+def _refuse(where: object, what: str) -> NoReturn:
+    raise BundleError.of("CARD", where, what, "Make the bundle again with geoseg bundle import or geoseg train")

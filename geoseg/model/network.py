@@ -1,0 +1,135 @@
+"""Network: spec -> torch module; the only place that imports segmentation-models-pytorch, and it never downloads."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from geoseg.errors import BundleError
+from geoseg.model.card import ARCHITECTURES, NetworkSpec
+from geoseg.model.weights import read_tensors
+
+if TYPE_CHECKING:
+    from geoseg.model.bundle import Bundle
+
+_OWN = {"self", "encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "kwargs"}
+_TIMM = {"DPT": {"img_size", "dynamic_img_size"}}
+_PYRAMID = {"PAN": 8}  # its feature pyramid attention halves the encoder's last map three times more
+
+
+def build(spec: NetworkSpec) -> nn.Module:
+    """Make the network with random weights; it gives logits (N, classes, rows, cols) of the input's size.
+
+    Raises
+    ------
+    BundleError
+        ``CARD``: an architecture, encoder or parameter that does not exist or does not fit.
+    """
+    if spec.architecture == "Conv1x1":
+        _check_params(spec, set())
+        return nn.Conv2d(spec.in_channels, spec.classes, 1)
+    constructor = _constructor(spec)
+    params = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.params}
+    try:
+        network: nn.Module = constructor(
+            encoder_name=spec.encoder, encoder_weights=None, in_channels=spec.in_channels, classes=spec.classes, **params
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError, AssertionError, IndexError, NotImplementedError) as error:
+        raise _misfit(spec, f"cannot be built: {error}") from error
+    return network
+
+
+def divisor(spec: NetworkSpec) -> int:
+    """Total stride of the network in pixels: chip sides, halo and read origins are multiples of it."""
+    return _stride(spec, build(spec))
+
+
+def load_network(bundle: Bundle) -> nn.Module:
+    """Build the bundle's network and load its weights, in evaluation mode.
+
+    Raises
+    ------
+    BundleError
+        ``WEIGHTS``: missing, surplus, wrong-shaped, wrong-typed or non-finite weights. ``CARD``: as :func:`build`.
+    """
+    if bundle.network is None:
+        raise BundleError.of("CARD", bundle.path, "is an ONNX bundle and has no torch network", "Use --backend onnx")
+    network = build(bundle.network)
+    load_weights(network, read_tensors(bundle.weights), bundle.weights)
+    return network.eval()
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray], where: str | Path) -> None:
+    """Put ``weights`` into the network; names and shapes must be exactly its own, floats may have another width."""
+    own = network.state_dict()
+    missing, surplus = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    shapes = [name for name in sorted(own.keys() & weights.keys()) if tuple(own[name].shape) != weights[name].shape]
+    kinds = [name for name in sorted(own.keys() & weights.keys()) if own[name].is_floating_point() != (weights[name].dtype.kind == "f")]
+    for names, what in ((missing, "lacks"), (surplus, "has a surplus"), (shapes, "has the wrong shape for"), (kinds, "has the wrong type for")):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise BundleError.of("WEIGHTS", where, f"{what} {names[0]}{more}", "Weights and network are not of one model")
+    tensors = {name: torch.from_numpy(np.array(values)).to(own[name].dtype) for name, values in weights.items()}
+    broken = [name for name, values in tensors.items() if values.is_floating_point() and not bool(torch.isfinite(values).all())]
+    if broken:
+        raise BundleError.of("WEIGHTS", where, f"{broken[0]} has NaN or infinite values", "Train or export the model again")
+    network.load_state_dict(tensors, strict=True)
+
+
+def examine(spec: NetworkSpec, weights: Mapping[str, np.ndarray], chip_size: int) -> tuple[int, bool]:
+    """Check that weights and network fit and that a chip gives logits of its own size; return (stride, fixed size)."""
+    network = build(spec)
+    load_weights(network, weights, f"{spec.architecture}-{spec.encoder}")
+    network.eval()
+    try:
+        with torch.inference_mode():
+            logits = network(torch.zeros(1, spec.in_channels, chip_size, chip_size))
+    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+        raise _misfit(spec, f"does not take chips of {chip_size}: {error}") from error
+    if tuple(logits.shape) != (1, spec.classes, chip_size, chip_size):
+        raise _misfit(spec, f"gives logits of shape {tuple(logits.shape)} for a chip of {chip_size}")
+    return _stride(spec, network), _is_fixed(spec)
+
+
+def _stride(spec: NetworkSpec, network: nn.Module) -> int:
+    if spec.architecture == "Conv1x1":
+        return 1
+    encoder: Any = network.encoder
+    strides = getattr(encoder, "output_strides", None) or [encoder.output_stride]
+    return math.lcm(*(int(stride) for stride in strides)) * _PYRAMID.get(spec.architecture, 1)
+
+
+def _is_fixed(spec: NetworkSpec) -> bool:
+    return spec.architecture == "DPT" and not dict(spec.params).get("dynamic_img_size", False)
+
+
+def _constructor(spec: NetworkSpec) -> Any:
+    import segmentation_models_pytorch as smp  # takes seconds, so only when a network is built
+
+    if spec.architecture not in ARCHITECTURES:
+        raise _misfit(spec, "is no known architecture")
+    constructor = getattr(smp, spec.architecture)
+    known = set(inspect.signature(constructor.__init__).parameters) - _OWN
+    _check_params(spec, known | _TIMM.get(spec.architecture, set()))
+    return constructor
+
+
+def _check_params(spec: NetworkSpec, known: set[str]) -> None:
+    for key, value in spec.params:
+        if key not in known:
+            raise _misfit(spec, f"has no parameter {key} (it has: {', '.join(sorted(known)) or 'none'})")
+        numbers = value if isinstance(value, tuple | list) else [value]
+        if any(isinstance(number, int | float) and abs(number) > 65536 for number in numbers):
+            raise _misfit(spec, f"has a parameter {key} beyond 65536")
+
+
+def _misfit(spec: NetworkSpec, what: str) -> BundleError:
+    text = what if len(what) < 300 else what[:300] + "..."
+    return BundleError.of("CARD", f"{spec.architecture} {spec.encoder}", text, "Correct the network in the card")
