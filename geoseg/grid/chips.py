@@ -17,7 +17,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One chip: position ``(i, j)``, the ``core`` that is kept, the ``read`` that the network sees (cut to the scene)."""
+    """One chip: place ``(i, j)``, the ``core`` that is kept, the ``read`` that the network sees (cut to the scene)."""
 
     i: int
     j: int

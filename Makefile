@@ -1,0 +1,49 @@
+# Each target makes its own .venv when there is none; nothing else is needed than make and Python >= 3.11 with venv.
+# Settings: PYTHON=python3.12 (which interpreter), PYTEST_ARGS="-n 2" (more for pytest).
+
+.DELETE_ON_ERROR:
+.PHONY: demo test test-slow lint bench clean help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+OK := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
+PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(OK)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+help:  ## what there is
+	@echo "make demo   a land-cover map of the sample scene, in demo/"
+	@echo "make test   the tests, without the slow ones (make test-slow runs those)"
+	@echo "make lint   ruff, formatting, mypy"
+	@echo "make bench  measurements, JSON in bench/results/"
+	@echo "make clean  removes .venv, caches and demo/"
+
+demo: $(STAMP)  ## the whole way on the sample scene
+	$(BIN)/geoseg demo demo --overwrite
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+# Remade from nothing when pyproject.toml changes, so that what is installed is what it says.
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "geoseg needs Python >= 3.11 with venv and ensurepip;" \
+	  "on Debian or Ubuntu: apt-get install python3 python3-venv" >&2; exit 1; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis dist bench/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

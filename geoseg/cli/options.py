@@ -1,0 +1,180 @@
+"""Options that several verbs share, each declared once; a metavar names the unit."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+DEBUG, LEVEL = "geoseg.debug", "geoseg.level"  # keys in the meta of click's contexts
+
+Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
+
+
+def example(*lines: str) -> str:
+    """The epilog of a verb's help: commands that run, one a line."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+# Types
+
+
+def names(value: str) -> tuple[str, ...]:
+    """Words between commas, ``blue,green,red``, as a tuple."""
+    words = tuple(word.strip() for word in value.split(","))
+    if not all(words):
+        raise click.BadParameter(f"{value!r} has an empty name between its commas")
+    return words
+
+
+_BYTES = {"": 1, "b": 1} | {
+    f"{letter}{kind}": base**power
+    for power, letter in enumerate("kmgt", start=1)
+    for kind, base in (("", 1024), ("ib", 1024), ("b", 1000))
+}
+
+
+def size(value: str) -> int:
+    """An amount of memory, ``4GiB``, ``512MB`` or a plain number of bytes, as an integer; case does not matter."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value)
+    if match is None or match[2].lower() not in _BYTES:
+        raise click.BadParameter(f"{value!r} is not a size such as 4GiB or 512MB")
+    return int(float(match[1]) * _BYTES[match[2].lower()])
+
+
+def pixels_or_auto(value: str) -> int | str:
+    """A number of pixels, 0 or more, or the word ``auto``."""
+    if value != "auto" and not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is neither a number of pixels nor auto")
+    return value if value == "auto" else int(value)
+
+
+PATH = click.Path(path_type=str)
+PIXELS = click.IntRange(min=1)
+COUNT = click.IntRange(min=1)
+
+
+# What every verb has
+
+
+def _set_level(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    if value:
+        quieter = param.name == "quiet"
+        ctx.meta[LEVEL] = logging.ERROR if quieter else max(logging.WARNING - 10 * int(value), logging.DEBUG)
+        logging.getLogger("geoseg").setLevel(ctx.meta[LEVEL])
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[DEBUG] = True
+
+
+def log_to_stderr(ctx: click.Context) -> None:
+    """Send geoseg's log to stderr: warnings, with -v what is done, with -vv all, with -q errors only."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("geoseg: %(levelname)s: %(message)s"))
+    logger = logging.getLogger("geoseg")
+    logger.handlers[:] = [handler]
+    logger.setLevel(ctx.meta.get(LEVEL, logging.WARNING))
+
+
+def quiet() -> bool:
+    """Whether -q was given: a verb then shows no progress."""
+    return logging.getLogger("geoseg").getEffectiveLevel() >= logging.ERROR
+
+
+def common_params() -> list[click.Option]:
+    """New objects of the options that every verb takes: -v, -q, --debug."""
+    level: dict[str, Any] = {"expose_value": False, "callback": _set_level}
+    debug: dict[str, Any] = {"expose_value": False, "callback": _set_debug}
+    return [
+        click.Option(["-v", "--verbose"], count=True, help="Log what is done; twice: more.", **level),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Errors only, no progress.", **level),
+        click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.", **debug),
+    ]
+
+
+# How a scene is opened
+
+bands = click.option("--bands", type=names, metavar="NAME,...", help="Names of the files' bands, in their order.")
+nodata = click.option("--nodata", type=float, metavar="VALUE", help="Pixel value that means no data, in every band.")
+scale = click.option("--scale", type=float, metavar="FACTOR", help="Units = file value x FACTOR + offset.")
+offset = click.option("--offset", type=float, metavar="UNITS", help="Added after --scale.")
+assume_crs = click.option(
+    "--assume-crs", metavar="AUTHORITY:CODE", help="CRS of a scene that names none, such as EPSG:32633."
+)
+allow_remote = click.option(
+    "--allow-remote", is_flag=True, help="Allow http(s):// and s3:// scenes; without it nothing opens a socket."
+)
+
+
+def scene_options(command: Command) -> Command:
+    """bands, nodata, scale, offset, assume_crs, allow_remote: what :func:`geoseg.raster.scene.open_scene` takes."""
+    return _stack(command, bands, nodata, scale, offset, assume_crs, allow_remote)
+
+
+# The bundle and how it predicts
+
+bundle = click.option("--bundle", type=PATH, metavar="DIR", help="The model bundle.")
+required_bundle = click.option("--bundle", type=PATH, metavar="DIR", required=True, help="The model bundle.")
+device = click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the network runs."
+)
+backend = click.option(
+    "--backend", type=click.Choice(["auto", "torch", "onnx", "openvino"]), default="auto", show_default=True,
+    help="What runs the network; auto takes the fastest that is installed.",
+)  # fmt: skip
+precision = click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True,
+    help="Numbers inside the network; auto stays at fp32 where more than 0.5 % of the bundle's sample changes class.",
+)  # fmt: skip
+batch_size = click.option("--batch-size", type=COUNT, metavar="CHIPS", help="Chips in one forward pass.")
+threads = click.option("--threads", type=COUNT, metavar="N", help="Threads of one worker.")
+
+
+def predict_options(command: Command) -> Command:
+    """device, backend, precision, batch_size, threads: what :func:`geoseg.model.predict.choose` takes."""
+    return _stack(command, device, backend, precision, batch_size, threads)
+
+
+# The plan
+
+chip_size = click.option("--chip-size", type=PIXELS, metavar="PIXELS", help="Side of a chip; the bundle's by default.")
+halo = click.option(
+    "--halo", type=pixels_or_auto, metavar="PIXELS|auto",
+    help="Context per side of a chip, read and dropped; the bundle's by default.",
+)  # fmt: skip
+block_size = click.option("--block-size", type=PIXELS, metavar="PIXELS", help="Side of a block, the unit of work.")
+ram = click.option("--ram", type=size, metavar="SIZE", help="Memory of one worker, such as 4GiB; sizes the blocks.")
+aoi = click.option("--aoi", type=PATH, metavar="FILE", help="Polygons that limit the work.")
+
+
+def plan_options(command: Command) -> Command:
+    """chip_size, halo, block_size, ram: what a plan is made of."""
+    return _stack(command, chip_size, halo, block_size, ram)
+
+
+# Running
+
+workers = click.option("--workers", type=COUNT, metavar="N", help="Local worker processes.")
+scheduler = click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, such as tcp://host:8786.")
+
+# Outputs
+
+overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of a table.")
+min_area = click.option(
+    "--min-area", type=click.FloatRange(min=0), metavar="M2", help="Absorb regions below this area into a neighbour."
+)
+simplify = click.option(
+    "--simplify", type=click.FloatRange(min=0), metavar="M", help="Simplify shared boundaries by this tolerance."
+)
+
+
+def _stack(command: Command, *decorators: Callable[[Command], Command]) -> Command:
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
