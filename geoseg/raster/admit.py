@@ -1,22 +1,35 @@
-"""Admit: what may be opened at all, and why not."""
+"""Admit: what may be opened at all, and why not.
+
+A file passes if its first bytes are those of a GeoTIFF or JPEG 2000 file, its tags name no other file, the named driver
+opens it, its size is believable, its values are real numbers, and its pixels have a place on Earth. The codes of a
+refusal are the first words of the error: see ``InputRefused.code``.
+"""
 
 from __future__ import annotations
 
-import logging
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import rasterio
-from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox
-from geoseg.raster.env import gdal_env
+from geoseg.raster.decode import Decoded, decode
+from geoseg.raster.env import GDAL_ERRORS, gdal_env, is_locked
+from geoseg.raster.georef import geobox_of
+from geoseg.raster.sniff import MAX_BANDS, remote_target, sniff
 
-log = logging.getLogger(__name__)
+_DRIVERS = ("GTiff", "JP2OpenJPEG")
+_MAX_BLOCK_BYTES = 128 << 20
+_BOMB_BYTES = 128 << 20
+_BOMB_RATIO = {"GTiff": 1_000_000, "JP2OpenJPEG": 10_000}
+"""Declared bytes for each byte of the file: a sparse tiled GeoTIFF reaches 500 000, JPEG 2000 a few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,12 @@ class Admitted:
     offsets: tuple[float, ...]
     descriptions: tuple[str, ...]
     colours: tuple[str, ...]
+    masks: tuple[tuple[str, ...], ...]
+    block_shape: tuple[int, int]
+    compression: str | None
+    overviews: tuple[int, ...]
     size: int
+    decoded: Decoded | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -53,37 +71,125 @@ def admit(
     pixels: bool = False,
     palette_ok: bool = False,
 ) -> Admitted:
-    """Say what a raster file is, or refuse it (thin: the checks come)."""
+    """Say what a raster file is, or refuse it.
+
+    Parameters
+    ----------
+    path
+        A local file, or with ``allow_remote`` an http(s) or s3 URL.
+    assume_crs
+        The CRS of a file that has none; ignored for a file that has one.
+    pixels
+        Decode the pixels too, within :data:`geoseg.raster.decode.PIXEL_BUDGET`, so that damage is found now.
+    palette_ok
+        Take a palette image: right for a mask, wrong for a scene.
+
+    Raises
+    ------
+    InputRefused
+        The codes of :func:`geoseg.raster.sniff.sniff` and :func:`geoseg.raster.georef.geobox_of`, and ``NO_BANDS``,
+        ``DTYPE``, ``TOO_BIG``, ``BOMB``, ``PALETTE``, ``OPEN``, ``READ``.
+    """
     name = str(path)
-    driver = "JP2OpenJPEG" if name.lower().endswith(".jp2") else "GTiff"
-    with open_admitted(name, driver, allow_remote=allow_remote) as dataset:
-        if dataset.crs is None and assume_crs is None:
-            raise InputRefused.of("NO_CRS", name, "has no CRS", "Add --assume-crs EPSG:...")
-        crs = dataset.crs or CRS.from_user_input(assume_crs)
-        return Admitted(
-            path=name,
-            driver=driver,
-            geobox=GeoBox.of(dataset.shape, dataset.transform, crs.to_wkt()),
-            dtypes=tuple(dataset.dtypes),
-            nodata=tuple(dataset.nodatavals),
-            scales=tuple(dataset.scales),
-            offsets=tuple(dataset.offsets),
-            descriptions=tuple(text or "" for text in dataset.descriptions),
-            colours=tuple(colour.name for colour in dataset.colorinterp),
-            size=Path(name).stat().st_size if Path(name).exists() else 0,
-        )
+    sniffed = sniff(path, allow_remote=allow_remote)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with open_admitted(path, sniffed.driver, allow_remote=allow_remote) as dataset:
+            _check_size(dataset, name, sniffed.size)
+            geobox = geobox_of(dataset, name, assume_crs=assume_crs)
+            if not palette_ok and is_palette(dataset):
+                what = "a palette image: its numbers are colours or classes, not measurements"
+                raise InputRefused.of("PALETTE", name, what, "Use the original bands")
+            return _describe(dataset, name, geobox, sniffed.size, decode(dataset) if pixels else None)
 
 
 @contextmanager
 def open_admitted(path: str | Path, driver: str, *, allow_remote: bool = False) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster with a named driver inside the locked-down environment; rasterio's errors become InputRefused."""
-    with gdal_env(allow_remote=allow_remote):
+    """Open a raster with a named driver, locked down; rasterio's errors become ``OPEN`` and, inside the block, ``READ``.
+
+    An environment that the caller holds (:func:`geoseg.raster.env.gdal_env`) is used as it is, with its cache and threads.
+    """
+    assert driver in _DRIVERS, driver
+    # A Path keeps rasterio from reading "?", "#" and schemes into a local name.
+    target = remote_target(path, allow_remote=allow_remote) or Path(path).absolute()
+    with nullcontext() if is_locked(allow_remote=allow_remote) else gdal_env(allow_remote=allow_remote):
         try:
-            dataset = rasterio.open(str(path), driver=driver, sharing=False)
-        except RasterioError as error:
-            raise InputRefused.of("OPEN", path, str(error)) from error
+            dataset = rasterio.open(target, driver=driver, sharing=False)
+        except GDAL_ERRORS as error:
+            raise InputRefused.of(
+                "OPEN", path, _reason(error, target), "Check the file, or rewrite it with gdal_translate"
+            ) from error
         with dataset:
+            _check_domains(dataset, str(path))
             try:
                 yield dataset
-            except RasterioError as error:
-                raise InputRefused.of("READ", path, str(error)) from error
+            except GDAL_ERRORS as error:
+                what = f"its pixels cannot be decoded ({_reason(error, target)})"
+                raise InputRefused.of("READ", path, what, "Copy or download it again") from error
+
+
+def is_palette(dataset: rasterio.DatasetReader) -> bool:
+    """Say whether the first band is an index into colours."""
+    return bool(dataset.colorinterp[0] == ColorInterp.palette)
+
+
+def _check_domains(dataset: rasterio.DatasetReader, path: str) -> None:
+    """Refuse metadata that GDAL would follow to another file; the raw tags were seen, this is what GDAL made of them."""
+    for domain in ("OVERVIEWS", "GEOLOCATION"):
+        for key, value in dataset.tags(ns=domain).items():
+            if key in ("OVERVIEW_FILE", "X_DATASET", "Y_DATASET"):
+                what = f"its metadata name another file ({key}={value})"
+                raise InputRefused.of("EXTERNAL_REF", path, what, "Rewrite it without them")
+
+
+def _check_size(dataset: rasterio.DatasetReader, path: str, size: int) -> None:
+    if dataset.count == 0 or dataset.width == 0 or dataset.height == 0:
+        raise InputRefused.of("NO_BANDS", path, "it holds no pixels", "Name the raster itself, not a container")
+    if dataset.count > MAX_BANDS:
+        raise InputRefused.of(
+            "TOO_BIG", path, f"{dataset.count} bands, and {MAX_BANDS} are the limit", "Extract the bands you need"
+        )
+    for dtype in dataset.dtypes:
+        if dtype.startswith("complex"):
+            raise InputRefused.of("DTYPE", path, f"its values are {dtype}", "Convert them to amplitude or intensity")
+    pixel = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    declared = dataset.width * dataset.height * pixel
+    if size and declared > _BOMB_BYTES and declared > size * _BOMB_RATIO[dataset.driver]:
+        raise InputRefused.of(
+            "BOMB", path, f"{size} bytes claim to hold {declared >> 20} MiB of pixels", "Check where it comes from"
+        )
+    rows, cols = dataset.block_shapes[0]
+    together = (
+        pixel if dataset.interleaving is not None and dataset.interleaving.value == "PIXEL" else pixel // dataset.count
+    )
+    if rows * cols * together > _MAX_BLOCK_BYTES:
+        what = f"one block of {rows} x {cols} pixels takes {rows * cols * together >> 20} MiB"
+        raise InputRefused.of("TOO_BIG", path, what, "Tile it, e.g. with gdal_translate -co TILED=YES")
+
+
+def _describe(
+    dataset: rasterio.DatasetReader, path: str, geobox: GeoBox, size: int, decoded: Decoded | None
+) -> Admitted:
+    return Admitted(
+        path=path,
+        driver=dataset.driver,
+        geobox=geobox,
+        dtypes=tuple(dataset.dtypes),
+        nodata=tuple(dataset.nodatavals),
+        scales=tuple(dataset.scales),
+        offsets=tuple(dataset.offsets),
+        descriptions=tuple(text or "" for text in dataset.descriptions),
+        colours=tuple(colour.name for colour in dataset.colorinterp),
+        masks=tuple(tuple(flag.name for flag in flags) for flags in dataset.mask_flag_enums),
+        block_shape=dataset.block_shapes[0],
+        compression=dataset.compression.value if dataset.compression else None,
+        overviews=tuple(dataset.overviews(1)),
+        size=size,
+        decoded=decoded,
+    )
+
+
+def _reason(error: Exception, path: str | Path) -> str:
+    """The first line of GDAL's message without the path, which the error names already."""
+    text = str(error.__cause__ or error).strip() or type(error).__name__
+    return text.splitlines()[0].replace(f"{path}: ", "").replace(f"'{path}'", "it")[:200]

@@ -49,7 +49,7 @@ _BANDS, _SUB_IFDS, _GDAL_METADATA = 277, 330, 42112
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """What GDAL may open: ``target`` (a local path or ``/vsi`` string), with which ``driver``, and the file's bytes (0 if remote)."""
+    """What GDAL may open: a ``target`` (local path or ``/vsi`` string), its ``driver`` and its bytes (0 if remote)."""
 
     target: str
     driver: str
@@ -62,11 +62,14 @@ def sniff(path: str | Path, *, allow_remote: bool = False) -> Sniffed:
     Raises
     ------
     InputRefused
-        ``PATH``, ``REMOTE``, ``NOT_FOUND``, ``NOT_A_FILE``, ``EMPTY_FILE``, ``FORMAT``, ``OPEN``, ``TOO_BIG``, ``EXTERNAL_REF``.
+        ``PATH``, ``REMOTE``, ``NOT_FOUND``, ``NOT_A_FILE``, ``EMPTY_FILE``, ``FORMAT``, ``OPEN``, ``TOO_BIG``,
+        ``EXTERNAL_REF``.
     """
     remote = remote_target(path, allow_remote=allow_remote)
     if remote is not None:
-        return Sniffed(remote, "JP2OpenJPEG" if urlsplit(remote).path.lower().endswith((".jp2", ".j2k")) else "GTiff", 0)
+        return Sniffed(
+            remote, "JP2OpenJPEG" if urlsplit(remote).path.lower().endswith((".jp2", ".j2k")) else "GTiff", 0
+        )
     size = check_local(path)
     if size == 0:
         raise InputRefused.of("EMPTY_FILE", path, "the file has no bytes", "Copy or download it again")
@@ -74,11 +77,13 @@ def sniff(path: str | Path, *, allow_remote: bool = False) -> Sniffed:
         with open(path, "rb") as file:
             return Sniffed(os.path.abspath(path), _check_bytes(path, file, size), size)
     except OSError as error:
-        raise InputRefused.of("OPEN", path, error.strerror or str(error), "Check the file's permissions and its disk") from error
+        raise InputRefused.of(
+            "OPEN", path, error.strerror or str(error), "Check the file's permissions and its disk"
+        ) from error
 
 
 def remote_target(path: str | Path, *, allow_remote: bool = False) -> str | None:
-    """Return the ``/vsi`` path of a URL that may be read, None for a local path; refuse GDAL's other ways to name things."""
+    """Return the ``/vsi`` path of a URL that may be read, None for a local path; refuse GDAL's other names."""
     text = os.fspath(path)
     if not text or "\0" in text:
         raise InputRefused.of("PATH", repr(text), "this is not a path", "Name a file")
@@ -89,14 +94,18 @@ def remote_target(path: str | Path, *, allow_remote: bool = False) -> str | None
         if url:
             return text if text.startswith("/vsi") else prefix + text.partition("://")[2]
     if text.lower().lstrip("/").startswith("vsi") and text.startswith("/"):
-        raise InputRefused.of("PATH", text, "GDAL's virtual file systems are not read", "Unpack it and name the file itself")
+        raise InputRefused.of(
+            "PATH", text, "GDAL's virtual file systems are not read", "Unpack it and name the file itself"
+        )
     if re.match(r"[A-Za-z][\w+.-]*:", text) and not os.path.lexists(text):
-        raise InputRefused.of("PATH", text, "a driver prefix or an unknown kind of URL", "Name a file, or an http(s) or s3 URL")
+        raise InputRefused.of(
+            "PATH", text, "a driver prefix or an unknown kind of URL", "Name a file, or an http(s) or s3 URL"
+        )
     return None
 
 
 def check_local(path: str | Path, *, folder_ok: bool = False) -> int:
-    """Return the size of a regular file (0 for a folder) without opening it: a FIFO would block and a device has no end."""
+    """Return the size of a regular file (0 for a folder), unopened: a FIFO would block and a device has no end."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -107,7 +116,9 @@ def check_local(path: str | Path, *, folder_ok: bool = False) -> int:
         return 0
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
-        raise InputRefused.of("NOT_A_FILE", path, f"this is {kind}, not a raster file", "Name a GeoTIFF or JPEG 2000 file")
+        raise InputRefused.of(
+            "NOT_A_FILE", path, f"this is {kind}, not a raster file", "Name a GeoTIFF or JPEG 2000 file"
+        )
     return found.st_size
 
 
@@ -128,7 +139,9 @@ def _check_bytes(path: str | Path, file: BinaryIO, size: int) -> str:
 
 def _check_tag(path: str | Path, tag: int, values: bytes, order: str) -> None:
     if tag == _BANDS and (bands := struct.unpack(order + "HI"[len(values) == 4], values)[0]) > MAX_BANDS:
-        raise InputRefused.of("TOO_BIG", path, f"{bands} bands, and {MAX_BANDS} are the limit", "Extract the bands you need")
+        raise InputRefused.of(
+            "TOO_BIG", path, f"{bands} bands, and {MAX_BANDS} are the limit", "Extract the bands you need"
+        )
     if tag == _GDAL_METADATA:
         _check_names(path, values)
 
@@ -143,7 +156,8 @@ def _tags(file: BinaryIO, size: int, order: str, *, big: bool) -> Iterator[tuple
     """Yield (tag, bytes of its values) of the few tags that matter, over all directories, each once, cycles or not."""
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
     offset, count = struct.Struct(order + ("Q" if big else "I")), struct.Struct(order + ("Q" if big else "H"))
-    todo, seen = [_unpack(file, 8 if big else 4, offset)], set()
+    todo = [_unpack(file, 8 if big else 4, offset)]
+    seen: set[int] = set()
     while todo and len(seen) < _MAX_IFDS:
         at = todo.pop()
         if at in seen or not 0 < at < size:
@@ -151,7 +165,8 @@ def _tags(file: BinaryIO, size: int, order: str, *, big: bool) -> Iterator[tuple
         seen.add(at)
         n = min(_unpack(file, at, count), 65535)
         table = file.read(n * entry.size + offset.size)
-        for tag, kind, number, inline in entry.iter_unpack(table[: min(n * entry.size, len(table)) // entry.size * entry.size]):
+        whole = min(n * entry.size, len(table)) // entry.size * entry.size
+        for tag, kind, number, inline in entry.iter_unpack(table[:whole]):
             if tag not in (_BANDS, _SUB_IFDS, _GDAL_METADATA):
                 continue
             if tag == _BANDS and (len(seen) > 1 or number != 1 or kind not in (3, 4)):
@@ -162,7 +177,8 @@ def _tags(file: BinaryIO, size: int, order: str, *, big: bool) -> Iterator[tuple
             values = _values(file, length, inline, offset)
             if tag == _SUB_IFDS:
                 wide = struct.Struct(order + ("Q" if _SIZES.get(kind, 4) == 8 else "I"))
-                todo.extend(v for (v,) in wide.iter_unpack(values[: len(values) // wide.size * wide.size][: 8 * _MAX_IFDS]))
+                whole = min(len(values) // wide.size, _MAX_IFDS) * wide.size
+                todo.extend(at for (at,) in wide.iter_unpack(values[:whole]))
             else:
                 yield tag, values
         if len(table) == n * entry.size + offset.size:
