@@ -1,19 +1,45 @@
-"""Write a mask: strips of rows, top to bottom, become a finished Cloud Optimized GeoTIFF, or nothing."""
+"""Write a raster: strips of rows, top to bottom, become a finished Cloud Optimized GeoTIFF, or nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
-import rasterio.shutil
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
 
+from geoseg.errors import UsageError
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
-from geoseg.raster.files import complete_or_absent
+from geoseg.raster.cog import TILE, describe, header
+from geoseg.raster.env import gdal_env
+from geoseg.raster.files import complete_or_absent, disk_error
+from geoseg.raster.overviews import Resampling
+from geoseg.raster.rat import pam_xml, qml
+from geoseg.raster.tiles import Layer, TilePyramid, checksum, usable_threads
 
-Strip = tuple[int, np.ndarray]
+Strip = tuple[int, np.ndarray[Any, np.dtype[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RasterInfo:
+    """What a raster of one band without a legend says about itself.
+
+    ``dtype`` is uint8, uint16, int16 or int32; ``nodata`` must fit into it. Overviews leave nodata out:
+    ``average`` for quantities, ``mode`` or ``nearest`` for codes.
+    """
+
+    description: str
+    dtype: str = "uint8"
+    nodata: int = 255
+    overviews: Resampling = "average"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_mask(
@@ -24,22 +50,140 @@ def write_mask(
     *,
     description: str = "class",
     tags: Mapping[str, str] | None = None,
+    threads: int | None = None,
+) -> dict[int, int]:
+    """Write a class raster with its palette, names and attribute table, complete or not at all.
+
+    Parameters
+    ----------
+    path
+        ``mask.tif``; ``mask.tif.aux.xml`` (category names, attribute table) and ``mask.qml`` (QGIS style) come beside it.
+    geobox
+        Shape, transform and CRS; the strips must fill it.
+    legend
+        The classes; its ``nodata`` becomes the file's.
+    row_strips
+        ``(row, values)`` in order from row 0, ``values`` uint8 (rows, cols); any number of rows each.
+    description, tags
+        The band's description and the file's metadata. Nothing else, no clock, goes into the bytes: the same pixels,
+        legend, description and tags give the same files, whatever the strips' heights and the threads.
+    threads
+        Threads that compress; as many as the process may use when not given, at most 8.
+
+    Returns
+    -------
+    dict
+        Pixels by value: nodata, and each class of the legend.
+
+    Raises
+    ------
+    ResourceError
+        ``DISK``: the disk did not take the file, or gave back something else than was written.
+    UsageError
+        ``LEGEND``: a pixel's value is neither a class nor nodata. ``STRIPS``: the strips do not fill the raster.
+    """
+    info = RasterInfo(description, nodata=legend.nodata, overviews="mode", tags=tags or {})
+    codes = (legend.nodata, *legend.values)
+    with complete_or_absent(path) as temporary:
+        found = _write(temporary, geobox, row_strips, info=info, codes=codes, colours=_colours(legend), threads=threads)
+        counts = dict(zip(codes, found, strict=True))
+        if sum(found) != geobox.shape[0] * geobox.shape[1]:
+            raise UsageError.of("LEGEND", path, "a pixel has a value that is no class of the legend", "Add the class")
+        temporary.with_name(f"{temporary.name}.aux.xml").write_text(pam_xml(legend, counts), encoding="utf-8")
+        temporary.with_suffix(".qml").write_text(qml(legend), encoding="utf-8")
+    return counts
+
+
+def write_raster(
+    path: str | Path,
+    geobox: GeoBox,
+    row_strips: Iterable[Strip],
+    *,
+    info: RasterInfo,
+    threads: int | None = None,
 ) -> None:
-    """Write a class raster."""
-    rows, cols = geobox.shape
-    colours = {0: (0, 0, 0, 255), legend.nodata: (0, 0, 0, 0), **{v: (*c, 255) for v, c in legend.colours.items()}}
-    with complete_or_absent(path) as temporary, rasterio.Env(GDAL_CACHEMAX=64):
-        plain = temporary.with_name("plain.tif")
-        profile = dict(
-            driver="GTiff", height=rows, width=cols, count=1, dtype="uint8", nodata=legend.nodata,
-            crs=geobox.crs, transform=geobox.affine, tiled=True, blockxsize=512, blockysize=512, compress="deflate",
-            zlevel=6, bigtiff="IF_SAFER",
-        )
-        with rasterio.open(plain, "w", **profile) as out:
-            out.write_colormap(1, colours)
-            out.set_band_description(1, description)
-            out.update_tags(**(tags or {}))
-            for row, strip in row_strips:
-                out.write(strip, 1, window=((row, row + strip.shape[0]), (0, cols)))
-        rasterio.shutil.copy(plain, temporary, driver="COG", blocksize=512, compress="deflate", overview_resampling="mode")
-        plain.unlink()
+    """Write a raster of one band that has no legend (confidence, change), as :func:`write_mask` does.
+
+    Raises
+    ------
+    ResourceError
+        ``DISK``, as for masks.
+    UsageError
+        ``NODATA``: it does not fit into the type. ``STRIPS``: the strips do not fill the raster.
+    """
+    kind = np.dtype(info.dtype)
+    if kind.kind not in "iu" or not np.iinfo(kind).min <= info.nodata <= np.iinfo(kind).max:
+        raise UsageError.of("NODATA", path, f"nodata {info.nodata} does not fit into {info.dtype}", "Choose another value")
+    with complete_or_absent(path) as temporary:
+        _write(temporary, geobox, row_strips, info=info, threads=threads)
+
+
+def _write(
+    path: Path,
+    geobox: GeoBox,
+    strips: Iterable[Strip],
+    *,
+    info: RasterInfo,
+    codes: Sequence[int] = (),
+    colours: Mapping[int, tuple[int, int, int, int]] | None = None,
+    threads: int | None = None,
+) -> list[int]:
+    """Write the file, read it back, and return the pixels of each code."""
+    pyramid = TilePyramid(
+        path.parent, geobox.shape, dtype=info.dtype, nodata=info.nodata,
+        resampling=info.overviews, codes=codes, threads=threads,
+    )  # fmt: skip
+    with pyramid:
+        _fill(pyramid, geobox.shape, strips, path)
+    tags = describe(
+        geobox, pyramid.dtype, nodata=info.nodata, description=info.description, tags=info.tags, colours=colours
+    )
+    with path.open("xb") as file:
+        file.write(header([layer.level() for layer in pyramid.layers], tags))
+        for layer in reversed(pyramid.layers):
+            with layer.path.open("rb") as tiles:
+                shutil.copyfileobj(tiles, file, 1 << 20)
+            layer.path.unlink()
+    _verify(path, pyramid.layers, threads or usable_threads())
+    return pyramid.counts
+
+
+def _fill(pyramid: TilePyramid, shape: tuple[int, int], strips: Iterable[Strip], path: Path) -> None:
+    for row, values in strips:
+        bad = row != pyramid.rows or values.ndim != 2 or values.shape[1] != shape[1] or values.dtype != pyramid.dtype
+        if bad or row + len(values) > shape[0]:
+            what = f"rows {values.shape} of {values.dtype} at row {row} do not continue a {shape} raster at {pyramid.rows}"
+            raise UsageError.of("STRIPS", path, what, "Give whole rows in order")
+        pyramid.append(values)
+    if pyramid.rows != shape[0]:
+        raise UsageError.of("STRIPS", path, f"{pyramid.rows} of {shape[0]} rows were given", "Give all rows")
+    pyramid.finish()
+
+
+def _verify(path: Path, layers: Sequence[Layer], threads: int) -> None:
+    """Read every level back through GDAL and compare it with what was to be written."""
+    try:
+        with gdal_env(cache_mb=64, threads=threads), ThreadPoolExecutor(threads) as pool:
+            for index, layer in enumerate(layers):
+                if _checksums(path, index, layer, pool) != layer.checksums:
+                    raise disk_error(path.name, "read back, it differs from what was written")
+    except RasterioError as error:
+        raise disk_error(path.name, f"it cannot be read back: {error}") from error
+
+
+def _checksums(path: Path, index: int, layer: Layer, pool: ThreadPoolExecutor) -> list[int]:
+    options = {} if index == 0 else {"overview_level": index - 1}
+    rows, cols = layer.shape
+    found: list[int] = []
+    with rasterio.open(path, driver="GTiff", sharing=False, **options) as dataset:
+        if dataset.shape != layer.shape:
+            return []
+        for row in range(0, rows, TILE):
+            strip = dataset.read(1, window=Window(0, row, cols, min(TILE, rows - row)))
+            found += pool.map(checksum, (strip[:, col : col + TILE] for col in range(0, cols, TILE)))
+    return found
+
+
+def _colours(legend: Legend) -> dict[int, tuple[int, int, int, int]]:
+    opaque = {value: (*colour, 255) for value, colour in legend.colours.items()}
+    return {0: (0, 0, 0, 255), **opaque, legend.nodata: (0, 0, 0, 0)}

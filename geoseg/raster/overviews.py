@@ -1,0 +1,75 @@
+"""Overviews: halve an array by the most frequent, the average or the first value of each 2 x 2 pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Resampling = Literal["mode", "average", "nearest"]
+
+
+def halve(array: Array, nodata: float, resampling: Resampling) -> Array:
+    """Return the array at half its size.
+
+    Parameters
+    ----------
+    array
+        ``(rows, cols)`` of integers, both sides even.
+    nodata
+        Pixels of this value count only where a square has no others.
+    resampling
+        ``mode``: the value that most of the four pixels have; of equals, the first in reading order.
+        ``average``: the mean, rounded half up. ``nearest``: the upper left pixel, nodata or not.
+
+    Returns
+    -------
+    ndarray
+        ``(rows / 2, cols / 2)``, same dtype.
+    """
+    first = array.flat[0]
+    if (array == first).all():
+        return np.full((array.shape[0] // 2, array.shape[1] // 2), first, array.dtype)
+    return _BY_NAME[resampling](array, nodata)
+
+
+def _mode(array: Array, nodata: float) -> Array:
+    p, q, r, s = _quarters(array)
+    has_p, has_q, has_r = p != nodata, q != nodata, r != nodata
+    out = s  # a copy already
+    r_is_s = r == s
+    np.copyto(out, r, where=has_r)
+    np.copyto(out, q, where=has_q & ~(r_is_s & has_r))
+    np.copyto(out, p, where=has_p & _wins(p, (q, r, s), (q == r) & has_q | r_is_s & has_r | (q == s) & has_q))
+    return out
+
+
+def _wins(p: Array, others: tuple[Array, Array, Array], pair: Array) -> Array:
+    """Where ``p``, the first of four, is most frequent: it has an equal, or no two of the others are equal."""
+    q, r, s = others
+    return (p == q) | (p == r) | (p == s) | ~pair
+
+
+def _average(array: Array, nodata: float) -> Array:
+    quarters = _quarters(array)
+    total = np.zeros(quarters[0].shape, np.int64)
+    count = np.zeros(quarters[0].shape, np.int64)
+    for quarter in quarters:
+        present = quarter != nodata
+        total += np.where(present, quarter, 0)
+        count += present
+    some = np.maximum(count, 1)
+    return np.where(count > 0, (2 * total + some) // (2 * some), nodata).astype(array.dtype)
+
+
+def _nearest(array: Array, nodata: float) -> Array:
+    return array[::2, ::2].copy()
+
+
+def _quarters(array: Array) -> tuple[Array, Array, Array, Array]:
+    return array[::2, ::2].copy(), array[::2, 1::2].copy(), array[1::2, ::2].copy(), array[1::2, 1::2].copy()
+
+
+_BY_NAME: dict[str, Callable[[Array, float], Array]] = {"mode": _mode, "average": _average, "nearest": _nearest}

@@ -1,0 +1,81 @@
+"""RAT: names and colours of a mask beside it, as GDAL, QGIS and ArcGIS read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from xml.sax.saxutils import escape, quoteattr
+
+from geoseg.legend import Legend
+
+# GDALRATFieldType and GDALRATFieldUsage, gdal.h
+_INTEGER, _REAL, _STRING = 0, 1, 2
+_GENERIC, _PIXEL_COUNT, _NAME, _MIN_MAX, _RED, _GREEN, _BLUE = 0, 1, 2, 5, 6, 7, 8
+
+
+def pam_xml(legend: Legend, counts: Mapping[int, int]) -> str:
+    """Return the text of ``mask.tif.aux.xml``: category names and an attribute table with one row for each class.
+
+    Parameters
+    ----------
+    legend
+        The classes; rows stand in the order of their values.
+    counts
+        Pixels by class value; a class that is not there has 0.
+    """
+    fields = (
+        ("Value", _INTEGER, _MIN_MAX),
+        ("Count", _REAL, _PIXEL_COUNT),  # GDAL's integers end at 2^31
+        ("Class", _STRING, _NAME),
+        ("Red", _INTEGER, _RED),
+        ("Green", _INTEGER, _GREEN),
+        ("Blue", _INTEGER, _BLUE),
+    )
+    columns = "".join(
+        f'      <FieldDefn index="{i}">\n        <Name>{name}</Name>\n        <Type>{kind}</Type>\n'
+        f"        <Usage>{usage}</Usage>\n      </FieldDefn>\n"
+        for i, (name, kind, usage) in enumerate(fields)
+    )
+    classes = sorted(legend.classes, key=lambda item: item.value)
+    rows = "".join(
+        f'      <Row index="{i}">'
+        + "".join(f"<F>{_text(cell)}</F>" for cell in (c.value, counts.get(c.value, 0), c.name, *c.colour))
+        + "</Row>\n"
+        for i, c in enumerate(classes)
+    )
+    names = {legend.nodata: "nodata", **legend.names}
+    categories = "".join(
+        f"      <Category>{_text(names.get(value, ''))}</Category>\n" for value in range(max(legend.values) + 1)
+    )
+    return (
+        '<PAMDataset>\n  <PAMRasterBand band="1">\n'
+        f"    <CategoryNames>\n{categories}    </CategoryNames>\n"
+        f'    <GDALRasterAttributeTable tableType="thematic">\n{columns}{rows}    </GDALRasterAttributeTable>\n'
+        "  </PAMRasterBand>\n</PAMDataset>\n"
+    )
+
+
+def qml(legend: Legend) -> str:
+    """Return the text of ``mask.qml``: QGIS's style of unique values, in the legend's order."""
+    entries = "".join(
+        f'        <paletteEntry value="{c.value}" color="#{"".join(f"{part:02x}" for part in c.colour)}" '
+        f'alpha="255" label={quoteattr(_printable(c.name))}/>\n'
+        for c in legend.classes
+    )
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+        '<qgis version="3.22" styleCategories="AllStyleCategories" hasScaleBasedVisibilityFlag="0">\n  <pipe>\n'
+        '    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">\n'
+        f"      <rasterTransparency/>\n      <colorPalette>\n{entries}      </colorPalette>\n"
+        "    </rasterrenderer>\n"
+        '    <rasterresampler zoomedInResampler="nearest" zoomedOutResampler="nearest" maxOversampling="1"/>\n'
+        "  </pipe>\n  <blendMode>0</blendMode>\n</qgis>\n"
+    )
+
+
+def _text(cell: object) -> str:
+    return escape(_printable(str(cell)))
+
+
+def _printable(text: str) -> str:
+    """XML 1.0 has no control characters, not even as references."""
+    return "".join(c if c.isprintable() else " " for c in text)
