@@ -20,12 +20,12 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox
-from geoseg.raster.decode import Decoded, decode
+from geoseg.raster.decode import PIXEL_BUDGET, Decoded, decode
 from geoseg.raster.env import GDAL_ERRORS, gdal_env, is_locked
 from geoseg.raster.georef import geobox_of
 from geoseg.raster.sniff import MAX_BANDS, remote_target, sniff
 
-_DRIVERS = ("GTiff", "JP2OpenJPEG")
+DRIVERS = ("GTiff", "JP2OpenJPEG")
 _MAX_BLOCK_BYTES = 128 << 20
 _BOMB_BYTES = 128 << 20
 _BOMB_RATIO = {"GTiff": 1_000_000, "JP2OpenJPEG": 10_000}
@@ -70,6 +70,7 @@ def admit(
     assume_crs: str | None = None,
     pixels: bool = False,
     palette_ok: bool = False,
+    pixel_budget: int = PIXEL_BUDGET,
 ) -> Admitted:
     """Say what a raster file is, or refuse it.
 
@@ -80,9 +81,11 @@ def admit(
     assume_crs
         The CRS of a file that has none; ignored for a file that has one.
     pixels
-        Decode the pixels too, within :data:`geoseg.raster.decode.PIXEL_BUDGET`, so that damage is found now.
+        Decode the pixels too, so that damage is found now.
     palette_ok
         Take a palette image: right for a mask, wrong for a scene.
+    pixel_budget
+        Bytes of pixels that ``pixels`` decodes at most; :attr:`Admitted.decoded` says which share that was.
 
     Raises
     ------
@@ -100,16 +103,17 @@ def admit(
             if not palette_ok and is_palette(dataset):
                 what = "a palette image: its numbers are colours or classes, not measurements"
                 raise InputRefused.of("PALETTE", name, what, "Use the original bands")
-            return _describe(dataset, name, geobox, sniffed.size, decode(dataset) if pixels else None)
+            decoded = decode(dataset, budget=pixel_budget) if pixels else None
+            return _describe(dataset, name, geobox, sniffed.size, decoded)
 
 
 @contextmanager
 def open_admitted(path: str | Path, driver: str, *, allow_remote: bool = False) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster with a named driver, locked down; rasterio's errors become ``OPEN`` and, inside the block, ``READ``.
+    """Open a raster with a named driver, locked down; GDAL's errors become ``OPEN`` and, inside the block, ``READ``.
 
-    An environment that the caller holds (:func:`geoseg.raster.env.gdal_env`) is used as it is, with its cache and threads.
+    An environment that the caller holds (:func:`geoseg.raster.env.gdal_env`) is kept, with its cache and threads.
     """
-    assert driver in _DRIVERS, driver
+    assert driver in DRIVERS, driver
     # A Path keeps rasterio from reading "?", "#" and schemes into a local name.
     target = remote_target(path, allow_remote=allow_remote) or Path(path).absolute()
     with nullcontext() if is_locked(allow_remote=allow_remote) else gdal_env(allow_remote=allow_remote):
@@ -134,7 +138,7 @@ def is_palette(dataset: rasterio.DatasetReader) -> bool:
 
 
 def _check_domains(dataset: rasterio.DatasetReader, path: str) -> None:
-    """Refuse metadata that GDAL would follow to another file; the raw tags were seen, this is what GDAL made of them."""
+    """Refuse metadata that GDAL would follow to another file: the raw tags were seen, this is GDAL's reading."""
     for domain in ("OVERVIEWS", "GEOLOCATION"):
         for key, value in dataset.tags(ns=domain).items():
             if key in ("OVERVIEW_FILE", "X_DATASET", "Y_DATASET"):

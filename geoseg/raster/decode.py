@@ -13,11 +13,13 @@ PIXEL_BUDGET = 64 << 20
 """Bytes of decoded pixels that are looked at; a larger raster is checked in pieces spread over it."""
 
 _WINDOW_BYTES = 16 << 20
+_JP2_COST = 4
+"""JPEG 2000 takes several times as long for a byte as deflate does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What was decoded: ``share`` of the pixels (1.0 = all), and ``collar``, the share that is 0 in every band and touches a side."""
+    """What was decoded: ``share`` of the pixels (1.0 = all); ``collar``: share that is 0 in every band up to a side."""
 
     share: float
     collar: float | None
@@ -28,6 +30,7 @@ def decode(dataset: rasterio.DatasetReader, *, budget: int = PIXEL_BUDGET) -> De
     windows = list(_windows(dataset))
     bands = list(dataset.indexes)
     pixel = sum(np.dtype(name).itemsize for name in dataset.dtypes)
+    budget //= _JP2_COST if dataset.driver == "JP2OpenJPEG" else 1
     each = max(pixel * max(w.width * w.height for w in windows), 1)
     step = max(-(-len(windows) * each // max(budget, each)), 1)
     chosen = [w for i, w in enumerate(windows) if i % step == 0 or i == len(windows) - 1]

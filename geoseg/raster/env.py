@@ -15,7 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.env import getenv, hasenv
 from rasterio.errors import RasterioError
 
-GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError, OSError, UnicodeError)
+GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError, UnicodeDecodeError)
 """What rasterio raises for a bad file; GDAL's own errors (``CPLE_...``) are no ``RasterioError``."""
 
 _LOCKED: dict[str, str] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import rasterio
@@ -72,7 +73,7 @@ def outline(shape: tuple[int, int], steps: int = 8) -> list[tuple[float, float]]
     """(row, col) positions along the edge of a raster, ``steps`` to a side, closed."""
     rows, cols = shape
     corners = [(0, 0), (0, cols), (rows, cols), (rows, 0), (0, 0)]
-    edges = zip(corners, corners[1:], strict=False)
+    edges = pairwise(corners)
     parts = [i / steps for i in range(steps)]
     points = [(r0 + (r1 - r0) * t, c0 + (c1 - c0) * t) for (r0, c0), (r1, c1) in edges for t in parts]
     return [*points, (0.0, 0.0)]

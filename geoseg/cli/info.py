@@ -1,0 +1,198 @@
+"""``geoseg info``: what a scene is, and whether a bundle fits it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geoseg.cli import options
+from geoseg.errors import InputRefused
+
+if TYPE_CHECKING:
+    from geoseg.grid.geobox import GeoBox
+    from geoseg.model.bundle import Bundle
+    from geoseg.raster.admit import Admitted
+    from geoseg.raster.scene import Band, Scene
+
+_COLLAR = 0.005
+_NUMBERS = re.compile(r"\[\n(\s+-?\d[\d.e+-]*,?\n)+\s*\]")  # lists of numbers, to print on one line
+_OWN_VALIDITY = {"alpha", "per_dataset", "nodata"}
+
+
+@click.command(epilog=options.example("geoseg info scene.tif"))
+@click.argument("scene", nargs=-1, required=True, metavar="SCENE...")
+@options.scene_options
+@options.bundle
+@click.option("--headers-only", is_flag=True, help="Decode no pixels: faster, and damage is not found.")
+def command(scene: tuple[str, ...], bundle: str | None, headers_only: bool, **how: Any) -> None:
+    """What a scene is: its grid, bands, validity and files, as JSON on stdout.
+
+    SCENE is one raster file, several files of one scene, or the folder of a Sentinel-2 or Landsat product. Pixels are
+    decoded once, up to 64 MiB of them spread over the scene; "decoded" says which share that was.
+    """
+    from geoseg.raster.scene import open_scene
+
+    opened = open_scene(list(scene), **how)
+    files = [] if headers_only else _admit_files(opened, how)
+    facts = _scene_facts(opened) | {"files": [_file_facts(item) for item in files]}
+    facts["hints"] = [*opened.notes, *_hints(opened, files)]
+    if bundle is not None:
+        facts["bundle"] = _bundle_facts(opened, bundle)
+    text = json.dumps(_plain(facts), indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo(_NUMBERS.sub(lambda found: " ".join(found.group().split()).replace("[ ", "[").replace(" ]", "]"), text))
+
+
+def _admit_files(scene: Scene, how: dict[str, Any]) -> list[Admitted]:
+    """Admit each raster of the scene again, pixels included; what GDAL does not read (NetCDF) was read by the scene."""
+    from geoseg.raster.admit import DRIVERS, admit
+    from geoseg.raster.decode import PIXEL_BUDGET
+
+    paths = list(dict.fromkeys(band.path for band in scene.bands if band.driver in DRIVERS))
+    share = PIXEL_BUDGET // max(len(paths), 1)
+    crs = how["assume_crs"]
+    return [
+        admit(path, allow_remote=scene.allow_remote, assume_crs=crs, pixels=True, pixel_budget=share) for path in paths
+    ]
+
+
+def _scene_facts(scene: Scene) -> dict[str, Any]:
+    rows, cols = scene.geobox.shape
+    return {
+        "name": scene.name,
+        "product": scene.product,
+        "datetime": scene.datetime,
+        "rows": rows,
+        "cols": cols,
+        "units": scene.units,
+        "bands": [_band_facts(band) for band in scene.bands],
+        **_place_facts(scene.geobox),
+    }
+
+
+def _band_facts(band: Band) -> dict[str, Any]:
+    return {
+        "name": band.name,
+        "file": Path(band.path).name,
+        "index": band.index,
+        "dtype": band.dtype,
+        "nodata": band.nodata,
+        "scale": band.scale,
+        "offset": band.offset,
+        "on_scene_grid": not band.warped,
+    }
+
+
+def _place_facts(geobox: GeoBox) -> dict[str, Any]:
+    from rasterio.crs import CRS
+
+    from geoseg.raster.georef import lonlat, outline
+
+    crs = CRS.from_wkt(geobox.crs)
+    authority = crs.to_authority()
+    ring = _unwrap(lonlat(geobox, outline(geobox.shape)))
+    return {
+        "crs": ":".join(authority) if authority else geobox.crs,
+        "crs_name": _crs_name(geobox.crs),
+        "crs_units": crs.units_factor[0],
+        "res": geobox.res,
+        "bounds": geobox.bounds,
+        "transform": geobox.transform,
+        "footprint": {"type": "Polygon", "coordinates": [ring]} if len(ring) > 3 else None,
+    }
+
+
+def _file_facts(item: Admitted) -> dict[str, Any]:
+    return {
+        "path": item.path,
+        "driver": item.driver,
+        "bytes": item.size,
+        "rows": item.shape[0],
+        "cols": item.shape[1],
+        "bands": item.count,
+        "dtypes": sorted(set(item.dtypes)),
+        "descriptions": item.descriptions if any(item.descriptions) else None,
+        "colours": item.colours,
+        "validity": sorted({flag for flags in item.masks for flag in flags}),
+        "block": item.block_shape,
+        "compression": item.compression,
+        "overviews": item.overviews,
+        "decoded": round(item.decoded.share, 4) if item.decoded else None,
+    }
+
+
+def _hints(scene: Scene, files: Iterable[Admitted]) -> list[str]:
+    """What a person would want to know before a run."""
+    hints = []
+    declared = any(band.nodata is not None for band in scene.bands)
+    for item in files:
+        name = Path(item.path).name
+        unmarked = not declared and not _OWN_VALIDITY & {flag for flags in item.masks for flag in flags}
+        collar = item.decoded.collar if item.decoded else None
+        if unmarked and collar is not None and collar > _COLLAR:
+            hints.append(
+                f"{name}: {collar:.1%} of the pixels are 0 in every band up to the scene's edge and no nodata value is "
+                "set; add --nodata 0 if they lie outside the footprint"
+            )
+        if item.size and Path(item.path + ".msk").exists():
+            hints.append(f"{name}: a mask lies beside it (.msk) and is not read; put it inside the file")
+        if item.decoded and item.decoded.share < 1:
+            hints.append(f"{name}: {item.decoded.share:.1%} of the pixels were decoded, spread over the file")
+    if all(band.name.isdecimal() for band in scene.bands):
+        hints.append("the bands have no names; name them with --bands NAME,...")
+    return hints
+
+
+def _bundle_facts(scene: Scene, path: str) -> dict[str, Any]:
+    from geoseg.model.bundle import open_bundle
+
+    bundle = open_bundle(path)
+    reason = _misfit(scene, bundle)
+    return {
+        "path": path,
+        "name": bundle.name,
+        "version": bundle.version,
+        "digest": bundle.digest,
+        "bands": [band.name for band in bundle.bands],
+        "units": bundle.units,
+        "fits": reason is None,
+        "reason": reason,
+    }
+
+
+def _misfit(scene: Scene, bundle: Bundle) -> str | None:
+    """Why the bundle cannot predict this scene, None where it can."""
+    try:
+        scene.select([band.name for band in bundle.bands])
+    except InputRefused as error:
+        return str(error)
+    if scene.units not in (bundle.units, "unknown"):
+        return f"UNITS: the bundle was trained on {bundle.units}, and the scene is in {scene.units}"
+    return None
+
+
+def _crs_name(wkt: str) -> str:
+    return wkt.partition('"')[2].partition('"')[0]
+
+
+def _unwrap(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Move each longitude next to the one before, so that a scene across 180 degrees stays in one piece."""
+    ring: list[tuple[float, float]] = []
+    for lon, lat in points:
+        last = ring[-1][0] if ring else lon
+        ring.append((round(lon - 360 * round((lon - last) / 360), 7), round(lat, 7)))
+    return ring
+
+
+def _plain(value: Any) -> Any:
+    """The same with numbers that JSON does not know (NaN, infinities) as text."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
