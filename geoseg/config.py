@@ -50,6 +50,7 @@ class SegmentSettings(Settings):
     backend: Literal["auto", "torch", "onnx", "openvino"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     workers: int = Field(0, ge=0, description="local worker processes; 0: this process")
+    threads: int | None = Field(None, ge=1, description="threads of one worker; None: the processors shared out")
     scheduler: str | None = None
     work: str | None = Field(None, description="folder for committed blocks; None: a hidden folder in the output")
     restart: bool = False

@@ -113,7 +113,7 @@ allow_remote = click.option(
 
 def scene_options(command: Command) -> Command:
     """bands, nodata, scale, offset, assume_crs, allow_remote: what :func:`geoseg.raster.scene.open_scene` takes."""
-    return _stack(command, bands, nodata, scale, offset, assume_crs, allow_remote)
+    return stack(command, bands, nodata, scale, offset, assume_crs, allow_remote)
 
 
 # The bundle and how it predicts
@@ -137,7 +137,7 @@ threads = click.option("--threads", type=COUNT, metavar="N", help="Threads of on
 
 def predict_options(command: Command) -> Command:
     """device, backend, precision, batch_size, threads: what :func:`geoseg.model.predict.choose` takes."""
-    return _stack(command, device, backend, precision, batch_size, threads)
+    return stack(command, device, backend, precision, batch_size, threads)
 
 
 # The plan
@@ -154,7 +154,7 @@ aoi = click.option("--aoi", type=PATH, metavar="FILE", help="Polygons that limit
 
 def plan_options(command: Command) -> Command:
     """chip_size, halo, block_size, ram: what a plan is made of."""
-    return _stack(command, chip_size, halo, block_size, ram)
+    return stack(command, chip_size, halo, block_size, ram)
 
 
 # Running
@@ -174,7 +174,7 @@ simplify = click.option(
 )
 
 
-def _stack(command: Command, *decorators: Callable[[Command], Command]) -> Command:
+def stack(command: Command, *decorators: Callable[[Command], Command]) -> Command:
     for decorator in reversed(decorators):
         command = decorator(command)
     return command

@@ -16,6 +16,7 @@ class ClusterSettings:
     workers: int = 0
     scheduler: str | None = None
     device: str = "auto"
+    threads: int | None = None
     patience: float = 45.0
 
     @property
@@ -56,8 +57,8 @@ def connect(settings: ClusterSettings) -> Pool:
 
 def threads_each(settings: ClusterSettings) -> int | None:
     """Network threads of each worker: the processors shared out; None on a scheduler, whose workers know best."""
-    if settings.scheduler:
-        return None
+    if settings.threads or settings.scheduler:
+        return settings.threads
     return max(len(os.sched_getaffinity(0)) // max(settings.workers, 1), 1) if hasattr(os, "sched_getaffinity") else None
 
 

@@ -1,9 +1,8 @@
-"""Journal: the durable record of a run's committed blocks, in a work folder that one run holds at a time.
+"""Journal: the durable record of a run's committed blocks, for one output, which one run holds at a time.
 
 Layout of a work folder::
 
-    lock            held by the running process (advisory lock; free again when that process dies)
-    journal.json    what the blocks belong to: key, settings, state of the inputs
+    journal.json    what the blocks belong to: the run's key, and the digest of its inputs
     <key>/<stage>/<block>.blk
 
 A block file is one line of JSON (the receipt: hash, shape, class counts, timings) and the raw arrays. It is written under a
@@ -136,36 +135,49 @@ class BlockStore:
 
 
 class Journal:
-    """Hold a work folder for one run: take the lock, keep or clear what an earlier run left, hand out block stores.
+    """Hold an output for one run: take its lock, keep or clear what an earlier run left, hand out block stores.
 
-    Use as a context manager; leaving it frees the lock and keeps the folder, :meth:`finish` removes it.
+    Use as a context manager; leaving it frees the lock and keeps the committed blocks, :meth:`finish` removes them.
     """
 
-    def __init__(self, work: Path, output: Path) -> None:
-        """Name the folder; nothing is touched before the context is entered."""
+    def __init__(self, work: Path, hidden: Path) -> None:
+        """``work`` is for blocks, ``hidden`` is the output's own hidden folder, which holds the lock; nothing is touched yet."""
         self.work = work
-        self.output = output
+        self.hidden = hidden
         self.key = ""
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         """Take the lock, or raise Conflict LOCKED when another live process has it."""
+        while self._lock is None:
+            self.hidden.mkdir(parents=True, exist_ok=True)
+            file = (self.hidden / "lock").open("ab")
+            try:
+                _lock(file)
+            except OSError:
+                file.close()
+                remedy = "Wait for it, or choose another OUT"
+                raise Conflict.of("LOCKED", self.hidden.parent, "another run is writing this output", remedy) from None
+            if _still_there(file, self.hidden / "lock"):
+                self._lock = file
+            else:  # its holder finished and removed the folder between our two steps
+                file.close()
         self.work.mkdir(parents=True, exist_ok=True)
-        lock = (self.work / "lock").open("ab")
-        try:
-            _lock(lock)
-        except OSError:
-            lock.close()
-            remedy = "Wait for it, or choose another OUT"
-            raise Conflict.of("LOCKED", self.output, "another run is writing this output", remedy) from None
-        self._lock = lock
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Free the lock; what is committed stays for the next run."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        """Free the lock; what is committed stays for the next run, and folders without any go."""
+        if self._lock is None:
+            return
+        if self.left() is None:
+            self._remove()
+        self._lock.close()
+        self._lock = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this key's stages."""
+        return self.work / self.key[:16]
 
     def left(self) -> dict[str, Any] | None:
         """What an earlier run wrote to ``journal.json``; None when there is none."""
@@ -174,6 +186,10 @@ class Journal:
         except (FileNotFoundError, ValueError):
             return None
         return record
+
+    def forget(self) -> None:
+        """Drop what an earlier run left."""
+        (self.work / "journal.json").unlink(missing_ok=True)
 
     def begin(self, key: str, record: Mapping[str, Any]) -> bool:
         """Start, or resume, the run ``key``; True when there is an earlier record of the same key.
@@ -184,8 +200,9 @@ class Journal:
         left = self.left()
         resumed = left is not None and left.get("key") == key
         for entry in self.work.iterdir():
-            if entry.name not in {"lock", "journal.json"} and not (resumed and entry.name in {key[:16], "out"}):
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            if entry.is_dir() and not (resumed and entry == self.folder):
+                shutil.rmtree(entry)
+        self.folder.mkdir(exist_ok=True)
         if not resumed:
             text = json.dumps({"key": key, **record}, sort_keys=True, indent=1)
             write_durable(self.work / "journal.json", text.encode())
@@ -193,20 +210,31 @@ class Journal:
 
     def store(self, stage: str, grid: BlockGrid, empty: Mapping[str, int]) -> BlockStore:
         """The block store of one stage of this run."""
-        folder = self.work / self.key[:16] / stage
-        folder.mkdir(parents=True, exist_ok=True)
-        return BlockStore(str(folder), grid, dict(empty))
+        folder = self.folder / stage
+        folder.mkdir(exist_ok=True)
+        return BlockStore(str(folder.absolute()), grid, dict(empty))
 
     def finish(self) -> None:
-        """Remove the work folder: the outputs carry their final names."""
+        """Remove all of it: the outputs carry their final names."""
+        self.forget()
         self.__exit__()
+
+    def _remove(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
+        shutil.rmtree(self.hidden, ignore_errors=True)
 
 
 def missing(store: BlockStore, blocks: Iterable[Block]) -> Iterable[Block]:
     """The blocks that are not committed, lazily."""
     done = store.done()
     return (block for block in blocks if block.name not in done)
+
+
+def _still_there(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.fstat(file.fileno()).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _lock(file: IO[bytes]) -> None:

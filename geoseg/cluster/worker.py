@@ -29,6 +29,18 @@ READ_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Veto:
+    """Pixels whose class in another mask (clouds, shadows) is one of ``values`` are nodata."""
+
+    store: BlockStore
+    values: tuple[int, ...]
+
+    def allows(self, window: Window) -> np.ndarray:
+        """Bool (rows, cols): False where the other mask says no."""
+        return ~np.isin(self.store.read_window(window), self.values)
+
+
+@dataclass(frozen=True, slots=True)
 class BlockJob:
     """Everything that is the same for all blocks of a run; sent once to each worker. Pickles to a few kilobytes."""
 
@@ -42,6 +54,7 @@ class BlockJob:
     filtered: BlockStore
     threads: int | None = None
     probabilities: str | None = None
+    veto: Veto | None = None
 
     @property
     def normalization(self) -> Normalization:
@@ -75,6 +88,8 @@ class BlockWorker:
         job, started = self.job, time.perf_counter()
         window = window_of(job.grid, block, job.stitch)
         image, valid = read_window(job.scene, window)
+        if job.veto:
+            valid = valid & job.veto.allows(window)
         predictor = self.predictor
         read = time.perf_counter()
         with self._network:

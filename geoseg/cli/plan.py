@@ -1,0 +1,36 @@
+"""``geoseg plan``: chips, blocks, memory, bytes and time of a run, or its grid as GeoJSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from geoseg.cli import options
+
+
+@click.command(epilog=options.example("geoseg plan scene.tif --bundle bundle/ --ram 4GiB"))
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE...", type=options.PATH)
+@options.required_bundle
+@options.scene_options
+@options.predict_options
+@options.plan_options
+@options.workers
+@click.option("--geojson", is_flag=True, help="The blocks as GeoJSON (longitude, latitude) instead of the figures.")
+@click.option("--no-timing", is_flag=True, help="Leave out the estimate of time, which runs a few chips.")
+def command(scenes: tuple[str, ...], **given: Any) -> None:
+    """Say what a run of SCENE would take, before any of it runs."""
+    from geoseg.config import SegmentSettings
+    from geoseg.jobs.estimate import estimate, grid_geojson
+    from geoseg.model.bundle import open_bundle
+    from geoseg.raster.scene import open_scene
+
+    bundle = open_bundle(given.pop("bundle"))
+    geojson, timing = given.pop("geojson"), not given.pop("no_timing")
+    scene_keys = ("bands", "nodata", "scale", "offset", "assume_crs", "quality", "time", "allow_remote")
+    opened = {name: given.pop(name) for name in scene_keys if name in given}
+    settings = SegmentSettings.of(**{k: v for k, v in given.items() if v is not None})
+    scene = open_scene(list(scenes), **opened).select([band.name for band in bundle.bands])
+    found = grid_geojson(scene, bundle, settings) if geojson else estimate(scene, bundle, settings, timing=timing)
+    click.echo(json.dumps(found, indent=None if geojson else 2))

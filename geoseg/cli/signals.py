@@ -1,0 +1,28 @@
+"""Signals: SIGINT and SIGTERM end a run in order, with the exit code that says so; finished blocks stay."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from geoseg.errors import Interrupted, Terminated
+
+
+@contextmanager
+def stoppable(where: str) -> Iterator[None]:
+    """Turn the two signals into errors inside the body; a second signal while the first is handled ends the process at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for known in before:
+            signal.signal(known, signal.SIG_DFL)
+        error, name = (Terminated, "SIGTERM") if number == signal.SIGTERM else (Interrupted, "SIGINT")
+        raise error.of("INTERRUPTED", where, f"stopped by {name}", "Finished blocks are kept; the same command resumes")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

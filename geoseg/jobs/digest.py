@@ -1,0 +1,58 @@
+"""Digests: what a mask depends on, as one number; what committed blocks depend on, as another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import geoseg
+from geoseg.config import SegmentSettings
+from geoseg.jobs.plan import Plan
+from geoseg.model.bundle import Bundle, open_bundle
+from geoseg.model.predict import Choice
+from geoseg.raster.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """``plan`` names everything that a mask's bytes depend on; ``key`` names what a committed block is good for.
+
+    Block size, worker count and paths are not in ``plan``: they do not change the mask. They, and the files' times, are in
+    ``key``: a block of another size, or of a file written since, is of no use.
+    """
+
+    plan: str
+    key: str
+    inputs: str
+
+    @property
+    def run_id(self) -> str:
+        """Short name of the run: the same inputs and settings give the same."""
+        return self.plan[:12]
+
+
+def digests_of(scene: Scene, bundle: Bundle, choice: Choice, plan: Plan, settings: SegmentSettings) -> Digests:
+    """Compute both from the same facts."""
+    chips = plan.chips
+    chosen = {name: value for name, value in asdict(choice).items() if name != "agreement"}
+    prediction: dict[str, Any] = {
+        "geoseg": geoseg.__version__,
+        "scene": scene.fingerprint,
+        "bands": [band.name for band in scene.bands],
+        "bundle": bundle.digest,
+        "choice": chosen,
+        "chips": [chips.chip_size, chips.halo, chips.align],
+        "stitch": [settings.blend, settings.tta, settings.on_bad_block],
+        "mask_with": [open_bundle(settings.mask_with).digest, *settings.mask_classes] if settings.mask_with else None,
+    }
+    inputs = digest([scene.fingerprint, scene.stamps, bundle.digest])
+    work = {"blocks": plan.grid.chips_per_side, "layers": [settings.confidence, settings.probabilities], "inputs": inputs}
+    whole = digest({**prediction, "filters": settings.filters.model_dump()})
+    return Digests(plan=whole, key=digest({**prediction, **work}), inputs=inputs)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

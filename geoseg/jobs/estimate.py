@@ -1,0 +1,73 @@
+"""Estimate: what ``geoseg plan`` says: the plan's figures, the halo that the seams ask for, and time by a few chips."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from typing import Any
+
+from geoseg.cluster.journal import BlockStore
+from geoseg.cluster.worker import BlockJob, BlockWorker
+from geoseg.config import SegmentSettings
+from geoseg.jobs.plan import Plan, make_plan, time_chips
+from geoseg.mask.filter import FilterSettings
+from geoseg.mask.score import propose_halo
+from geoseg.mask.stitch import StitchSettings
+from geoseg.model.bundle import Bundle
+from geoseg.model.predict import choose
+from geoseg.raster.read import read_window
+from geoseg.raster.scene import Scene
+
+
+def estimate(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, timing: bool = True) -> dict[str, Any]:
+    """The plan as JSON; with ``timing`` also the choice of backend and the seconds that the network will take."""
+    plan = make_plan(scene, bundle, settings)
+    if not timing and settings.halo != "auto":
+        return plan.facts()
+    worker = network_of(scene, bundle, settings, plan)
+    found: dict[str, Any] = {}
+    if settings.halo == "auto":
+        proposal = halo_for(worker)
+        plan = make_plan(scene, bundle, settings, halo=proposal["halo"])
+        found["halo_auto"] = proposal
+        worker = network_of(scene, bundle, settings, plan, worker)
+    each = time_chips(worker)
+    found["choice"] = asdict(worker.job.choice)
+    found["seconds_per_chip"] = round(each, 5)
+    found["estimated_seconds"] = round(each * len(plan.chips) * (8 if settings.tta else 1) / max(settings.workers, 1), 1)
+    return plan.facts() | found
+
+
+def network_of(
+    scene: Scene, bundle: Bundle, settings: SegmentSettings, plan: Plan, like: BlockWorker | None = None
+) -> BlockWorker:
+    """A worker of this process with the network loaded, that commits nothing; ``like`` lends its predictor."""
+    choice = like.job.choice if like else choose(
+        bundle, device=settings.device, backend=settings.backend, precision=settings.precision, batch_size=settings.batch_size
+    )  # fmt: skip
+    nowhere = BlockStore(tempfile.gettempdir(), plan.grid)
+    stitch = StitchSettings(settings.blend, settings.tta, settings.confidence)
+    job = BlockJob(scene, bundle, choice, plan.grid, stitch, FilterSettings(), nowhere, nowhere)
+    return BlockWorker(job, like.predictor if like else None)
+
+
+def halo_for(worker: BlockWorker) -> dict[str, Any]:
+    """The smallest halo whose seams differ in fewer than 0.1 % of the pixels, with the figures that say so."""
+    job = worker.job
+    return asdict(propose_halo(worker.predictor, lambda w: read_window(job.scene, w), job.grid.chips, job.normalization))
+
+
+def grid_geojson(scene: Scene, bundle: Bundle, settings: SegmentSettings) -> dict[str, Any]:
+    """The blocks as GeoJSON polygons in longitude and latitude (RFC 7946)."""
+    from pyproj import Transformer
+
+    plan = make_plan(scene, bundle, settings)
+    lonlat = Transformer.from_crs(scene.geobox.crs, "OGC:CRS84", always_xy=True)
+    features = []
+    for block in plan.grid:
+        xs, ys = zip(*scene.geobox.crop(block.core).corners(), strict=True)
+        ring = [[round(x, 9), round(y, 9)] for x, y in zip(*lonlat.transform(xs, ys), strict=True)]
+        geometry = {"type": "Polygon", "coordinates": [[*reversed(ring), ring[-1]]]}
+        properties = {"block": block.name, "row": block.core.row, "col": block.core.col}
+        features.append({"type": "Feature", "properties": properties, "geometry": geometry})
+    return {"type": "FeatureCollection", "features": features}

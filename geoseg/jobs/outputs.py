@@ -1,0 +1,118 @@
+"""Outputs: the folder of a run. Everything is made in a hidden folder inside it and appears at the end, ``run.json`` last."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from geoseg.cluster.journal import Journal
+from geoseg.config import SegmentSettings
+from geoseg.errors import Conflict, UsageError
+from geoseg.jobs.digest import Digests
+from geoseg.jobs.plan import Plan
+from geoseg.raster.files import disk_errors, fsync_folder, fsync_tree
+
+log = logging.getLogger(__name__)
+
+NAMES = (
+    "mask.tif", "mask.tif.aux.xml", "mask.qml", "confidence.tif", "confidence.tif.aux.xml", "confidence.qml", "probabilities.zarr",
+    "polygons.gpkg", "areas.csv", "item.json", "report.html", "run.json",
+)  # fmt: skip
+"""What a run leaves, in the order in which it appears."""
+
+HIDDEN = ".geoseg"
+
+
+class Outputs:
+    """The folder of one run: who may write it, where things are made, and how they appear."""
+
+    def __init__(self, folder: Path, settings: SegmentSettings) -> None:
+        """Nothing is touched yet."""
+        if folder.exists() and not folder.is_dir():
+            raise UsageError.of("OUT", folder, "is a file", "Name a folder for the outputs")
+        self.folder = folder
+        self.settings = settings
+        self.staging = folder / HIDDEN / "out"
+
+    @property
+    def work(self) -> Path:
+        """Where blocks are committed: the hidden folder, or one of this output's own in ``--work``."""
+        if self.settings.work is None:
+            return self.folder / HIDDEN / "work"
+        mark = hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:8]
+        return Path(self.settings.work) / f"{self.folder.name}-{mark}"
+
+    @contextmanager
+    def claim(self) -> Iterator[Journal]:
+        """Hold the folder for this run; refuse existing outputs before anything is computed."""
+        made = not self.folder.exists()
+        try:
+            with disk_errors(self.folder), Journal(self.work, self.folder / HIDDEN) as journal:
+                if journal.left() is None:
+                    self._refuse_existing()
+                yield journal
+        finally:
+            if made and self.folder.is_dir() and not any(self.folder.iterdir()):
+                self.folder.rmdir()
+
+    def begin(self, journal: Journal, digests: Digests) -> bool:
+        """Decide what happens to an earlier run's blocks; True when they are used.
+
+        The same key: resume. Inputs that have changed since: their blocks are of no use and go. The same inputs and other
+        settings: Conflict, because someone may want to finish that run.
+        """
+        left = journal.left()
+        if left is not None and left["key"] != digests.key and not self.settings.restart:
+            if left["inputs"] == digests.inputs:
+                remedy = "Use the same settings to finish it, or add --restart to drop its blocks"
+                raise Conflict.of("OTHER_RUN", self.folder, "holds an unfinished run with other settings", remedy)
+            log.warning("the inputs have changed since the last run into %s: starting anew", self.folder)
+            self._refuse_existing()
+        if self.settings.restart:
+            self._refuse_existing()
+            journal.forget()
+        resumed = journal.begin(digests.key, {"inputs": digests.inputs})
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.staging.mkdir(parents=True)
+        return resumed
+
+    def probabilities(self, journal: Journal, plan: Plan, classes: int) -> str | None:
+        """Make the Zarr array that workers fill, (classes, rows, cols) float16, one chunk a block; None when not asked for."""
+        if not self.settings.probabilities:
+            return None
+        import zarr
+
+        path = journal.folder / "probabilities.zarr"
+        if not path.exists():
+            size = plan.grid.block_size
+            zarr.create_array(
+                str(path), shape=(classes, *plan.chips.shape), chunks=(classes, size, size), dtype="float16", fill_value=0,
+                dimension_names=("class", "row", "col"),
+            )  # fmt: skip
+        return str(path)
+
+    def publish(self, journal: Journal, *, keep_work: bool) -> None:
+        """Give everything its final name, ``run.json`` last; then the work folder goes, unless failed blocks are to be tried again."""
+        fsync_tree(self.staging)
+        (self.folder / "run.json").unlink(missing_ok=True)
+        for name in NAMES:
+            target, made = self.folder / name, self.staging / name
+            if target.is_dir():
+                shutil.rmtree(target)
+            if made.exists():
+                made.replace(target)
+            else:
+                target.unlink(missing_ok=True)
+        fsync_folder(self.folder)
+        shutil.rmtree(self.staging)
+        if not keep_work:
+            journal.finish()
+
+    def _refuse_existing(self) -> None:
+        there = [name for name in NAMES if (self.folder / name).exists()]
+        if there and not self.settings.overwrite:
+            raise Conflict.of("EXISTS", self.folder / there[0], "exists", "Add --overwrite, or choose another OUT")

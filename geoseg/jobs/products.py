@@ -1,0 +1,120 @@
+"""Products: the files of a run, made from the settled mask in one pass from top to bottom, then from the finished mask."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+import geoseg
+from geoseg.cluster.run import Outcomes
+from geoseg.config import SegmentSettings
+from geoseg.jobs.digest import Digests
+from geoseg.jobs.outputs import Outputs
+from geoseg.jobs.plan import Plan
+from geoseg.jobs.settle import SettledMask
+from geoseg.mask.score import SeamScore
+from geoseg.model.bundle import Bundle
+from geoseg.model.predict import Choice
+from geoseg.raster.files import write_durable
+from geoseg.raster.scene import Scene
+from geoseg.raster.write import write_mask
+from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
+from geoseg.vector.polygonize import iter_polygons
+from geoseg.vector.write import write_polygons
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a run when its blocks are done."""
+
+    scene: Scene
+    bundle: Bundle
+    settings: SegmentSettings
+    choice: Choice
+    plan: Plan
+    digests: Digests
+    workers: int
+    seams: SeamScore | None
+    resumed: bool
+    outcomes: Mapping[str, Outcomes] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Blocks that no step could do, with the reason."""
+        return {block: why for outcome in self.outcomes.values() for block, why in outcome.failed.items()}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What every raster says of its makers; nothing that changes from run to run."""
+        return {
+            "TIFFTAG_SOFTWARE": f"geoseg {geoseg.__version__}",
+            "GEOSEG_RUN": self.digests.run_id,
+            "GEOSEG_PLAN": self.digests.plan,
+            "GEOSEG_MODEL": self.bundle.id,
+            "GEOSEG_SCENE": f"{self.scene.name}@sha256:{self.scene.fingerprint[:12]}",
+        }
+
+
+def write_products(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[str, Any]:
+    """Write everything into the hidden folder; returns what ``run.json`` says."""
+    out, legend, geobox = outputs.staging, facts.bundle.legend, facts.scene.geobox
+    areas = _timed(facts, "mask", lambda: _write_mask(outputs, facts, mask))
+    write_areas(out / "areas.csv", areas)
+    polygons = None
+    if facts.settings.only != "mask":
+        regions = iter_polygons(mask.read, geobox, nodata=legend.nodata)
+        polygons = _timed(facts, "polygons", lambda: write_polygons(out / "polygons.gpkg", regions, geobox, legend))
+    run = run_record(facts, areas, polygons)
+    write_durable(out / "run.json", (json.dumps(run, indent=1, sort_keys=True) + "\n").encode())
+    return run
+
+
+def _write_mask(outputs: Outputs, facts: Facts, mask: SettledMask) -> list[ClassArea]:
+    counter = AreaCounter(facts.scene.geobox, facts.bundle.legend)
+
+    def counted() -> Iterator[tuple[int, np.ndarray]]:
+        for row, strip in mask.strips():
+            counter.add(row, strip)
+            yield row, strip
+
+    write_mask(outputs.staging / "mask.tif", facts.scene.geobox, facts.bundle.legend, counted(), tags=facts.tags)
+    return counter.rows()
+
+
+def run_record(facts: Facts, areas: list[ClassArea], polygons: int | None) -> dict[str, Any]:
+    """The content of ``run.json``: provenance, plan, choice, seams, failures, timings."""
+    predicted = facts.outcomes["predict"]
+    return {
+        "geoseg": geoseg.__version__,
+        "run": facts.digests.run_id,
+        "plan_digest": facts.digests.plan,
+        "scene": {
+            "name": facts.scene.name, "fingerprint": facts.scene.fingerprint, "product": facts.scene.product,
+            "bands": [band.name for band in facts.scene.bands], "notes": list(facts.scene.notes),
+        },
+        "bundle": {"name": facts.bundle.name, "version": facts.bundle.version, "digest": facts.bundle.digest},
+        "choice": asdict(facts.choice),
+        "settings": facts.settings.model_dump(mode="json"),
+        "plan": facts.plan.facts(),
+        "workers": facts.workers,
+        "blocks": {"run": predicted.run, "resumed": predicted.resumed, "failed": dict(sorted(facts.failed.items()))},
+        "seams": asdict(facts.seams) if facts.seams else None,
+        "areas": [asdict(row) for row in areas],
+        "polygons": polygons,
+        "seconds": facts.seconds,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }  # fmt: skip
+
+
+def _timed(facts: Facts, name: str, step: Any) -> Any:
+    started = time.monotonic()
+    try:
+        return step()
+    finally:
+        facts.seconds[name] = round(time.monotonic() - started, 3)

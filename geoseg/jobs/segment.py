@@ -1,0 +1,186 @@
+"""Segment: the main job. A scene and a bundle go in; a class map, polygons, areas and a report come out.
+
+scene -> plan -> blocks (read, normalize, predict, stitch, commit) -> filters -> sieve -> mask.tif -> polygons -> areas -> page.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from geoseg.cluster.connect import ClusterSettings, connect, threads_each
+from geoseg.cluster.journal import BlockStore, Journal
+from geoseg.cluster.pool import Pool
+from geoseg.cluster.run import Outcomes, Report, run_blocks, to_file
+from geoseg.cluster.worker import BlockJob, Veto
+from geoseg.config import SegmentSettings
+from geoseg.errors import DoneInPart
+from geoseg.jobs.digest import digest, digests_of
+from geoseg.jobs.outputs import Outputs
+from geoseg.jobs.plan import Plan, make_plan
+from geoseg.jobs.products import Facts, write_products
+from geoseg.jobs.settle import filter_settings, seam_score_of, settled
+from geoseg.mask.stitch import StitchSettings
+from geoseg.model.bundle import Bundle, open_bundle
+from geoseg.model.predict import Choice, choose
+from geoseg.raster.scene import Scene, open_scene
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """Where the outputs are, and what ``run.json`` says."""
+
+    folder: Path
+    run: dict[str, Any] = field(repr=False)
+
+    @property
+    def mask(self) -> Path:
+        """The class map."""
+        return self.folder / "mask.tif"
+
+    @property
+    def polygons(self) -> Path:
+        """The polygons."""
+        return self.folder / "polygons.gpkg"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.folder / "report.html"
+
+
+def segment(
+    scene: Scene | str | Path | Sequence[str | Path],
+    bundle: Bundle | str | Path,
+    out: str | Path,
+    *,
+    settings: SegmentSettings | None = None,
+    on_progress: Report | None = None,
+    **options: Any,
+) -> SegmentResult:
+    """Map a scene.
+
+    Parameters
+    ----------
+    scene
+        A file, several files with one band each, a product folder, or what :func:`open_scene` gave.
+    bundle
+        The folder of a bundle, or an opened one. The bands that it names must be in the scene.
+    out
+        Folder for ``mask.tif``, ``polygons.gpkg``, ``areas.csv``, ``item.json``, ``run.json``, ``report.html``.
+    settings, options
+        :class:`SegmentSettings`, whole or as keywords.
+    on_progress
+        Called after each committed block.
+
+    Raises
+    ------
+    GeosegError
+        Each with the exit code of the command line. Committed blocks are kept: the same call resumes.
+    """
+    settings = settings or SegmentSettings.of(**options)
+    bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    whole = scene if isinstance(scene, Scene) else open_scene([scene] if isinstance(scene, str | Path) else list(scene))
+    outputs = Outputs(Path(out), settings)
+    report = to_file(Path(settings.progress), on_progress) if settings.progress else on_progress or _silent
+
+    run = _Run(whole, whole.select([band.name for band in bundle.bands]), bundle, settings, outputs, report)
+    return run.go()
+
+
+@dataclass(slots=True)
+class _Run:
+    """One execution: the state that the steps of the main path share."""
+
+    whole: Scene
+    scene: Scene
+    bundle: Bundle
+    settings: SegmentSettings
+    outputs: Outputs
+    report: Report
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def go(self) -> SegmentResult:
+        s = self.settings
+        cluster = ClusterSettings(s.workers, s.scheduler, s.device, s.threads)
+        make_plan(self.scene, self.bundle, self.settings)  # refuse what cannot be planned before anything starts
+        with self.outputs.claim() as journal, connect(cluster) as pool:
+            choice = self.timed("choose", lambda: self.choose(pool, threads_each(cluster)))
+            plan = make_plan(self.scene, self.bundle, self.settings)
+            digests = digests_of(self.scene, self.bundle, choice, plan, self.settings)
+            resumed = self.outputs.begin(journal, digests)
+            job = self.job(journal, choice, plan, threads_each(cluster))
+            veto, cloudy = self.timed("mask_with", lambda: self.veto(pool, journal, job))
+            job = replace(job, veto=veto)
+            pool.install(job)
+            predicted = self.timed("predict", lambda: self.step(pool, "predict", job.predicted))
+            score = self.timed("seam_score", lambda: seam_score_of(pool, job))
+            filtered = self.timed("filter", lambda: self.filter(pool, job))
+            mask = self.timed("sieve", lambda: settled(job, self.settings))
+            facts = Facts(self.scene, self.bundle, self.settings, choice, plan, digests, pool.workers, score, resumed)
+            facts = replace(facts, outcomes={"mask_with": cloudy, "predict": predicted, "filter": filtered}, seconds=self.seconds)
+            run = write_products(self.outputs, facts, mask)
+            self.outputs.publish(journal, keep_work=bool(facts.failed))
+        if facts.failed:
+            names = ", ".join(sorted(facts.failed)[:3])
+            what = f"{len(facts.failed)} of {len(plan.grid)} blocks failed and are nodata ({names})"
+            raise DoneInPart.of("BLOCKS", self.outputs.folder, what, "run.json names them; the same command tries them again")
+        return SegmentResult(self.outputs.folder, run)
+
+    @property
+    def device(self) -> str:
+        """The device as a worker is to name it: each process of a GPU pool sees only its own."""
+        alone = not self.settings.workers and not self.settings.scheduler
+        return self.settings.device if alone else self.settings.device.partition(":")[0]
+
+    def choose(self, pool: Pool, threads: int | None) -> Choice:
+        s = self.settings
+        options = {"device": self.device, "backend": s.backend, "precision": s.precision}
+        choice: Choice = pool.call(choose, self.bundle, **options, batch_size=s.batch_size, threads=threads)
+        return choice
+
+    def job(self, journal: Journal, choice: Choice, plan: Plan, threads: int | None) -> BlockJob:
+        s, nodata = self.settings, self.bundle.legend.nodata
+        stitch = StitchSettings(s.blend, s.tta, s.confidence, s.probabilities, s.on_bad_block)
+        empty = {"mask": nodata, "confidence": 0}
+        filters = filter_settings(s)
+        return BlockJob(
+            self.scene, self.bundle, choice, plan.grid, stitch, filters,
+            predicted=journal.store("predicted", plan.grid, empty),
+            filtered=journal.store(f"filtered-{digest(s.filters.model_dump())[:8]}", plan.grid, empty),
+            threads=threads, probabilities=self.outputs.probabilities(journal, plan, len(self.bundle.legend.classes)),
+        )  # fmt: skip
+
+    def step(self, pool: Pool, name: str, store: BlockStore) -> Outcomes:
+        return run_blocks(pool, name, store, report=self.report, on_bad=self.settings.on_bad_block)
+
+    def veto(self, pool: Pool, journal: Journal, job: BlockJob) -> tuple[Veto | None, Outcomes]:
+        """Predict the cloud bundle first; its classes turn pixels of the scene to nodata."""
+        if not self.settings.mask_with:
+            return None, Outcomes()
+        bundle = open_bundle(self.settings.mask_with)
+        scene = self.whole.select([band.name for band in bundle.bands])
+        plan = make_plan(scene, bundle, SegmentSettings(block_size=self.settings.block_size))
+        choice = pool.call(choose, bundle, device=self.device, threads=job.threads)
+        store = journal.store("mask_with", plan.grid, {"mask": bundle.legend.nodata})
+        pool.install(BlockJob(scene, bundle, choice, plan.grid, StitchSettings(), job.filters, store, store, job.threads))
+        outcomes = self.step(pool, "predict", store)
+        values = tuple(bundle.legend.value_of(name) for name in self.settings.mask_classes)
+        return Veto(store, values), outcomes
+
+    def filter(self, pool: Pool, job: BlockJob) -> Outcomes:
+        return self.step(pool, "filter", job.filtered) if job.filters.any else Outcomes()
+
+    def timed(self, name: str, step: Callable[[], Any]) -> Any:
+        started = time.monotonic()
+        try:
+            return step()
+        finally:
+            self.seconds[name] = round(time.monotonic() - started, 3)
+
+
+def _silent(_: object) -> None:
+    """Report nothing."""
