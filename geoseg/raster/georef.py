@@ -60,7 +60,7 @@ def check_crs(crs: CRS, path: str) -> None:
 def lonlat(geobox: GeoBox, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Longitude and latitude (degrees) of (row, col) positions; those that the projection cannot reach are left out."""
     source, target = CRS.from_wkt(geobox.crs), CRS.from_epsg(4326)
-    places = [geobox.affine * (col, row) for row, col in points]
+    places = [geobox.affine @ (col, row) for row, col in points]
     try:
         lons, lats = transform_points(source, target, *(list(axis) for axis in zip(*places, strict=True)))
         found = list(zip(lons, lats, strict=True))
