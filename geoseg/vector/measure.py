@@ -11,6 +11,10 @@ import numpy as np
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.raster.files import complete_or_absent
+from geoseg.vector.lattice import Lattice
+
+_ROWS = 1024
+"""Rows counted at once: bounds the tables of areas where each row has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +31,37 @@ class ClassArea:
 
 
 class AreaCounter:
-    """Adds up the areas of the classes of a mask, fed with strips of whole rows in any order."""
+    """Adds up the areas of the classes of a mask, fed with strips of whole rows in any order.
+
+    The sums are of integers (see :mod:`geoseg.vector.lattice`), so they are the same for any strips, and the same as
+    those of the polygons.
+    """
 
     def __init__(self, geobox: GeoBox, legend: Legend) -> None:
-        self._geobox = geobox
+        self._lattice = Lattice(geobox)
         self._legend = legend
         self._pixels = np.zeros(256, np.int64)
+        self._area = np.zeros(256, np.int64)
 
     def add(self, row: int, strip: np.ndarray) -> None:
         """Count a strip (rows, all cols; uint8 class values) whose first row is ``row`` of the mask."""
-        self._pixels += np.bincount(strip.ravel(), minlength=256)
+        from geoseg.vector.count import count_classes
+
+        for start in range(0, strip.shape[0], _ROWS):
+            piece = np.ascontiguousarray(strip[start : start + _ROWS])
+            t = self._lattice.table(row + start, row + start + len(piece))
+            places = (t.first, t.rows, t.cols, t.pixel, t.before)
+            count_classes(piece, row + start, *places, self._pixels, self._area)
 
     def rows(self) -> list[ClassArea]:
         """One row for each class of the legend, also where no pixel has it, in the legend's order."""
-        a, b, _, d, e, _ = self._geobox.transform
-        each = abs(a * e - b * d)
-        total = sum(int(self._pixels[v]) for v in self._legend.values) or 1
-        return [
-            ClassArea(c.value, c.name, n, n * each, n * each / 1e4, n / total, "planar")
-            for c in self._legend.classes
-            for n in [int(self._pixels[c.value])]
-        ]
+        total = sum(int(self._area[value]) for value in self._legend.values) or 1
+        return [self._row(item.value, item.name, total) for item in self._legend.classes]
+
+    def _row(self, value: int, name: str, total: int) -> ClassArea:
+        units = int(self._area[value])
+        area = units * self._lattice.unit_m2
+        return ClassArea(value, name, int(self._pixels[value]), area, area / 1e4, units / total, self._lattice.method)
 
 
 def write_areas(path: str | Path, rows: list[ClassArea]) -> None:

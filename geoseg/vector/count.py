@@ -1,0 +1,33 @@
+"""Count: the compiled loops over pixels that add up areas; loaded when something is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from geoseg.raster.jit import jit
+
+
+@jit
+def area_before(col, line, pixel, before, cols):  # type: ignore[no-untyped-def]
+    """Area of a row's pixels left of column ``col``, in the units of an :class:`AreaTable`; ``line`` is the cell row."""
+    cell = col // cols
+    return before[line, cell] + pixel[line, cell] * (col - cell * cols)
+
+
+@jit
+def count_classes(strip, row, first, rows, cols, pixel, before, n_pixels, area):  # type: ignore[no-untyped-def]
+    """Add a strip's pixels and areas to the 256 entries of ``n_pixels`` and ``area`` (int64), run by run."""
+    height, width = strip.shape
+    for r in range(height):
+        line = (row + r) // rows - first
+        start = 0
+        left = np.int64(0)
+        while start < width:
+            value = strip[r, start]
+            stop = start + 1
+            while stop < width and strip[r, stop] == value:
+                stop += 1
+            right = area_before(stop, line, pixel, before, cols)
+            n_pixels[value] += stop - start
+            area[value] += right - left
+            start, left = stop, right
