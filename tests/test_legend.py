@@ -55,7 +55,7 @@ def test_a_name_is_found_whatever_its_case() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="lava.*snow or ice"):
+    with pytest.raises(UsageError, match=r"lava.*snow or ice"):
         HARMONISED.value_of("lava")
 
 

@@ -81,8 +81,8 @@ class GeoBox:
         """The four outer corners in CRS units: (0, 0), (0, cols), (rows, cols), (rows, 0)."""
         rows, cols = self.shape
         for row, col in ((0, 0), (0, cols), (rows, cols), (rows, 0)):
-            yield self.affine * (col, row)
+            yield self.affine @ (col, row)
 
     def crop(self, window: Window) -> GeoBox:
         """The geobox of a window."""
-        return GeoBox.of(window.shape, self.affine * Affine.translation(window.col, window.row), self.crs)
+        return GeoBox.of(window.shape, self.affine @ Affine.translation(window.col, window.row), self.crs)
