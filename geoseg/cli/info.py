@@ -91,11 +91,8 @@ def _band_facts(band: Band) -> dict[str, Any]:
 def _place_facts(geobox: GeoBox) -> dict[str, Any]:
     from rasterio.crs import CRS
 
-    from geoseg.raster.georef import lonlat, outline
-
     crs = CRS.from_wkt(geobox.crs)
     authority = crs.to_authority()
-    ring = _unwrap(lonlat(geobox, outline(geobox.shape)))
     return {
         "crs": ":".join(authority) if authority else geobox.crs,
         "crs_name": _crs_name(geobox.crs),
@@ -103,8 +100,18 @@ def _place_facts(geobox: GeoBox) -> dict[str, Any]:
         "res": geobox.res,
         "bounds": geobox.bounds,
         "transform": geobox.transform,
-        "footprint": {"type": "Polygon", "coordinates": [ring]} if len(ring) > 3 else None,
+        "footprint": _footprint(geobox),
     }
+
+
+def _footprint(geobox: GeoBox) -> dict[str, Any] | None:
+    """The outline in longitude and latitude; None where it leaves the Earth or goes around a pole."""
+    from geoseg.raster.georef import lonlat, outline
+
+    edge = outline(geobox.shape)
+    ring = _unwrap(lonlat(geobox, edge))
+    closed = len(ring) == len(edge) and math.isclose(ring[0][0], ring[-1][0], abs_tol=1e-6)
+    return {"type": "Polygon", "coordinates": [ring]} if closed else None
 
 
 def _file_facts(item: Admitted) -> dict[str, Any]:
