@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from geoseg.errors import Conflict, InputRefused
+from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.grid.geobox import GeoBox
 from geoseg.raster.admit import admit
+from geoseg.raster.align import finest, overlaps, pixel_metres, same_grid
+from geoseg.raster.band import NETCDF, Band, Found, Quality
+from geoseg.raster.identity import Stamp, sample_file, sample_remote, stamp
+from geoseg.raster.plain import find_files
+from geoseg.raster.quality import Request
+from geoseg.raster.sensors import find_product
+from geoseg.raster.sniff import remote_target
 
+__all__ = ["Band", "Quality", "Scene", "open_scene"]
 
-@dataclass(frozen=True, slots=True)
-class Band:
-    """One spectral layer: where its values lie, and how they become the scene's units (``value * scale + offset``)."""
-
-    name: str
-    path: str
-    index: int
-    driver: str
-    dtype: str
-    nodata: float | None = None
-    scale: float = 1.0
-    offset: float = 0.0
-    warped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """A band of flags: pixels whose value is in ``values``, or that have one of ``bits`` set, become nodata."""
-
-    path: str
-    index: int
-    driver: str
-    values: tuple[int, ...] = ()
-    bits: tuple[int, ...] = ()
-    warped: bool = False
+_RESAMPLED = "resampled: "
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One georeferenced multiband raster to map."""
+    """One georeferenced multiband raster to map: files, bands by name, grid, and what counts as no data.
+
+    Parameters
+    ----------
+    name
+        For outputs and messages: a file's stem or a product's id.
+    bands, geobox
+        The bands, and the grid they are read on: that of the band with the finest pixels (the first of equals).
+    units
+        What ``value * scale + offset`` is: ``reflectance``, ``dn`` (plain numbers of the file) or ``unknown``.
+    quality
+        Flags that turn pixels to nodata, where they were asked for.
+    product, datetime
+        ``sentinel-2-l1c``, ``sentinel-2-l2a``, ``landsat-c2-l1``, ``landsat-c2-l2``; when it was taken, as the product says.
+    masked
+        Honour nodata values, masks and alpha; without, only NaN and the outside of a file are invalid.
+    notes
+        What a report must say: bands that are resampled, offsets applied, a collar that looks like nodata.
+    fingerprint
+        SHA-256 over samples of the files' contents and over every choice made here; paths and times do not enter.
+    stamps
+        (path, size, modification time in ns) of each local file.
+    contents
+        (path, digest of samples) of each file, from which ``fingerprint`` is made.
+    """
 
     name: str
     bands: tuple[Band, ...]
@@ -55,26 +62,56 @@ class Scene:
     notes: tuple[str, ...] = ()
     allow_remote: bool = False
     fingerprint: str = ""
-    stamps: tuple[tuple[str, int, int], ...] = ()
+    stamps: tuple[Stamp, ...] = ()
+    contents: tuple[tuple[str, str], ...] = ()
 
     def select(self, names: Sequence[str]) -> Scene:
-        """The scene with these bands, in this order; a missing one is refused by name."""
-        have = {band.name: band for band in self.bands}
-        for name in names:
-            if name not in have:
-                raise InputRefused.of(
-                    "BANDS", self.name, f"has no band {name!r}; it has {', '.join(have)}", "Name its bands with --bands"
-                )
-        return replace(self, bands=tuple(have[name] for name in names))
+        """The scene with these bands, in this order, on the grid of the finest of them.
+
+        Names are matched as written, then without case, then as the product's own (``B02``). A missing one is refused
+        (``BANDS``) with what is there.
+        """
+        if len(set(names)) != len(names) or not names:
+            raise UsageError.of("BANDS", self.name, f"bands must be asked for once each, not {', '.join(names) or 'none'}")
+        return _fit(self, tuple(self._find(name) for name in names))
+
+    def in_units(self, units: str) -> Scene:
+        """The scene with values in a bundle's units.
+
+        Numbers of the file become reflectance only by a scale that somebody stated (else ``UNITS``); the other way
+        the scale is left out. A scene of unknown units is taken as it is.
+        """
+        if units == self.units or "unknown" in (units, self.units):
+            return self
+        if self.units == "dn":
+            what = f"the bundle expects {units} and the file holds plain numbers"
+            raise InputRefused.of("UNITS", self.name, what, "State them with --scale and --offset, e.g. --scale 0.0001 for Sentinel-2")
+        raw = tuple(replace(band, scale=1.0, offset=0.0) for band in self.bands)
+        note = f"the bundle expects {units}: the file's numbers are used without scale and offset"
+        return _identified(replace(self, bands=raw, units=units, notes=(*self.notes, note)))
 
     def check_unchanged(self) -> None:
-        """Raise Conflict when a file's size or time differs from when the scene was opened."""
-        for path, size, mtime in self.stamps:
-            if _stamp(path) != (path, size, mtime):
-                raise Conflict.of("CHANGED", path, "has changed since the scene was opened", "Start again with --restart")
+        """Raise Conflict (``CHANGED``) when a file's size or time differs from when the scene was opened."""
+        for known in self.stamps:
+            if stamp(known[0]) != known:
+                raise Conflict.of("CHANGED", known[0], "has changed since the scene was opened", "Start again with --restart")
+
+    def _find(self, name: str) -> Band:
+        wanted = name.casefold()
+        for matches in (
+            [band for band in self.bands if band.name == name],
+            [band for band in self.bands if band.name.casefold() == wanted],
+            [band for band in self.bands if band.own and wanted in (band.own.casefold(), band.own.casefold().replace("b0", "b"))],
+        ):
+            if len(matches) == 1:
+                return matches[0]
+        there = ", ".join(band.name for band in self.bands)
+        numbered = all(band.name == str(i + 1) for i, band in enumerate(self.bands))
+        remedy = "Nothing in the file names its bands: name them in order with --bands" if numbered else "Name its bands with --bands"
+        raise InputRefused.of("BANDS", self.name, f"has no band {name}; it has {there}", remedy)
 
 
-def open_scene(
+def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of the command line
     paths: Sequence[str | Path],
     *,
     bands: Sequence[str] | None = None,
@@ -86,33 +123,181 @@ def open_scene(
     time: str | None = None,
     allow_remote: bool = False,
 ) -> Scene:
-    """Describe a scene (thin for now: files on one grid)."""
-    found: list[Band] = []
-    geobox: GeoBox | None = None
-    names = list(bands) if bands else None
-    for path in paths:
-        admitted = admit(path, allow_remote=allow_remote, assume_crs=assume_crs)
-        geobox = geobox or admitted.geobox
-        for i in range(admitted.count):
-            name = names[len(found)] if names else admitted.descriptions[i] or str(len(found) + 1)
-            found.append(
-                Band(
-                    name,
-                    admitted.path,
-                    i + 1,
-                    admitted.driver,
-                    admitted.dtypes[i],
-                    admitted.nodata[i] if nodata is None else nodata,
-                    admitted.scales[i] if scale is None else scale,
-                    admitted.offsets[i] if offset is None else offset,
-                )
-            )
-    assert geobox is not None
-    stamps = tuple(_stamp(path) for path in sorted({band.path for band in found}))
-    digest = hashlib.sha256(repr([(b.name, b.index, b.nodata) for b in found] + [s[1] for s in stamps]).encode())
-    return Scene(Path(paths[0]).stem, tuple(found), geobox, fingerprint=digest.hexdigest(), stamps=stamps)
+    """Describe a scene.
+
+    Parameters
+    ----------
+    paths
+        One raster file, several (their bands in order), or one folder of a Sentinel-2 SAFE or Landsat Collection 2 product,
+        or one NetCDF file.
+    bands
+        Files: a name for each band in order, ``-`` to leave one out. Products: which bands to use.
+    nodata, scale, offset
+        Override what the files say, for every band. ``value * scale + offset`` is then reflectance.
+    assume_crs
+        For files that have none.
+    quality
+        ``clouds`` (the product's own flags), ``none``, ``FILE:values=3,8,9``, ``FILE:bits=3,4``; for FILE also a band's name.
+    time
+        The time step of a NetCDF file that has several; the start of its label is enough when it is the only one.
+    allow_remote
+        Take http(s) and s3 addresses.
+
+    Raises
+    ------
+    InputRefused
+        The codes of :func:`geoseg.raster.admit.admit`, ``BANDS``, ``PRODUCT``, ``TIME``, ``QUALITY``, ``EXTENT``.
+    UsageError
+        No path at all; ``--time`` for something other than NetCDF.
+    """
+    names = [str(path) for path in paths]
+    if not names:
+        raise UsageError.of("SCENE", "no file", "a scene needs at least one file")
+    found = _find(names, bands=bands, time=time, assume_crs=assume_crs, allow_remote=allow_remote)
+    chosen, flags = _take_quality(found, Request.parse(quality or "none"), assume_crs, allow_remote)
+    _check_names(chosen, names[0])
+    scene = Scene(
+        name=found.name,
+        bands=chosen,
+        geobox=_own_grid(chosen[0]),
+        units=found.units,
+        quality=flags,
+        product=found.product,
+        datetime=found.datetime,
+        notes=found.notes,
+        allow_remote=allow_remote,
+    )
+    scene = _overridden(scene, nodata, scale, offset)
+    paths_used = dict.fromkeys([(band.path, band.driver) for band in chosen] + ([(flags.path, flags.driver)] if flags else []))
+    scene = replace(scene, contents=tuple((path, _sample(path, driver, allow_remote)) for path, driver in paths_used))
+    scene = _fit(scene, scene.bands)
+    return scene.select(bands) if found.product and bands else scene
 
 
-def _stamp(path: str) -> tuple[str, int, int]:
-    status = os.stat(path)
-    return path, status.st_size, status.st_mtime_ns
+def _find(
+    names: list[str], *, bands: Sequence[str] | None, time: str | None, assume_crs: str | None, allow_remote: bool
+) -> Found:
+    """Whatever the paths are, as bands with a grid each."""
+    from geoseg.raster.netcdf import find_netcdf, is_netcdf
+
+    folders = [name for name in names if Path(name).is_dir()]
+    if folders and len(names) > 1:
+        raise InputRefused.of("NOT_A_FILE", folders[0], "a product's folder is a scene by itself", "Name one folder, or files only")
+    local = Path(names[0])
+    if not folders and len(names) == 1 and is_netcdf(local):
+        return find_netcdf(local, names=bands, time=time, assume_crs=assume_crs)
+    if time is not None:
+        raise UsageError.of("TIME", names[0], "--time chooses a step of a NetCDF file, and this is none", "Leave it out")
+    if folders:
+        return find_product(local, assume_crs=assume_crs)
+    return find_files(names, names=bands, assume_crs=assume_crs, allow_remote=allow_remote)
+
+
+def _take_quality(
+    found: Found, request: Request | None, assume_crs: str | None, allow_remote: bool
+) -> tuple[tuple[Band, ...], Quality | None]:
+    """The spectral bands and the flags that were asked for, which may be one of the file's own bands."""
+    if request is None:
+        return found.bands, None
+    if not request.source:
+        if found.clouds is None:
+            what = "has no layer of flags of its own (Sentinel-2 SCL, Landsat QA_PIXEL)"
+            raise InputRefused.of("QUALITY", found.name, what, "Name one: --quality FILE:values=3,8,9 or FILE:bits=3,4")
+        return found.bands, found.clouds
+    for band in found.bands:
+        if band.name == request.source:
+            flags = Quality(band.path, band.index, band.driver, request.values, request.bits, band.grid, band.variable)
+            return tuple(other for other in found.bands if other is not band), flags
+    if found.clouds and request.source.casefold() in ("scl", "qa_pixel"):
+        return found.bands, replace(found.clouds, values=request.values, bits=request.bits)
+    file = admit(request.source, assume_crs=assume_crs, allow_remote=allow_remote, palette_ok=True)
+    return found.bands, Quality(file.path, 1, file.driver, request.values, request.bits, file.geobox)
+
+
+def _check_names(bands: tuple[Band, ...], where: str) -> None:
+    names = [band.name for band in bands]
+    if not names:
+        raise InputRefused.of("BANDS", where, "no band is left", "Name at least one")
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise InputRefused.of("BANDS", where, f"{', '.join(twice)} stands for more than one band", "Give each its own name with --bands")
+
+
+def _overridden(scene: Scene, nodata: float | None, scale: float | None, offset: float | None) -> Scene:
+    bands = scene.bands
+    if nodata is not None:
+        bands = tuple(replace(band, nodata=nodata) for band in bands)
+        scene = replace(scene, notes=tuple(note for note in scene.notes if "--nodata" not in note))
+    if scale is not None or offset is not None:
+        bands = tuple(
+            replace(band, scale=band.scale if scale is None else scale, offset=band.offset if offset is None else offset)
+            for band in bands
+        )
+        stated = f"scale {bands[0].scale:g} and offset {bands[0].offset:g} as given"
+        scene = replace(scene, units="reflectance", notes=(*scene.notes, stated))
+    return replace(scene, bands=bands)
+
+
+def _own_grid(band: Band | Quality) -> GeoBox:
+    assert band.grid is not None, band
+    return band.grid
+
+
+def _fit(scene: Scene, bands: tuple[Band, ...]) -> Scene:
+    """The scene of these bands on the grid of the finest, with what has to be resampled for it in the notes."""
+    grids = [band.grid or scene.geobox for band in bands]
+    geobox = finest(grids)
+    notes = [note for note in scene.notes if not note.startswith(_RESAMPLED)]
+    fitted = tuple(replace(band, grid=_off(grid, geobox, band)) for band, grid in zip(bands, grids, strict=True))
+    flags = scene.quality
+    if flags is not None:
+        flags = replace(flags, grid=_off(flags.grid or scene.geobox, geobox, flags))
+    if any(band.warped for band in fitted):
+        notes.append(_resampled(fitted, geobox))
+    used = {band.path for band in fitted} | ({flags.path} if flags else set())
+    contents = tuple((path, digest) for path, digest in scene.contents if path in used)
+    remote = {path for path, _ in contents if remote_target(path, allow_remote=True)}
+    return _identified(
+        replace(
+            scene,
+            bands=fitted,
+            geobox=geobox,
+            quality=flags,
+            notes=tuple(notes),
+            contents=contents,
+            stamps=tuple(stamp(path) for path, _ in contents if path not in remote),
+        )
+    )
+
+
+def _off(grid: GeoBox, geobox: GeoBox, layer: Band | Quality) -> GeoBox | None:
+    """The layer's own grid if it is not the scene's."""
+    if same_grid(geobox, grid):
+        return None
+    if layer.driver == NETCDF:
+        raise InputRefused.of("GRID", layer.path, "NetCDF can not be brought onto another grid", "Convert it to GeoTIFF")
+    if not overlaps(geobox, grid):
+        raise InputRefused.of("EXTENT", layer.path, "lies outside of the scene's other bands", "Name files of one place")
+    return grid
+
+
+def _resampled(bands: tuple[Band, ...], geobox: GeoBox) -> str:
+    moved = [band for band in bands if band.grid is not None]
+    sizes = sorted({round(pixel_metres(band.grid), 2) for band in moved if band.grid is not None})
+    anchor = next((band.name for band in bands if not band.warped), "the scene")
+    shown = ", ".join(f"{size:g}" for size in sizes)
+    return f"{_RESAMPLED}{', '.join(band.name for band in moved)} ({shown} m) onto the {pixel_metres(geobox):.4g} m grid of {anchor}, bilinear"
+
+
+def _sample(path: str, driver: str, allow_remote: bool) -> str:
+    remote = driver != NETCDF and remote_target(path, allow_remote=allow_remote)
+    return sample_remote(path, driver) if remote else sample_file(path)
+
+
+def _identified(scene: Scene) -> Scene:
+    """The scene with its fingerprint: contents and choices, without paths."""
+    contents = dict(scene.contents)
+    layers: list[Band | Quality] = [*scene.bands, *([scene.quality] if scene.quality else [])]
+    choices = [(contents.get(layer.path, ""), replace(layer, path="")) for layer in layers]
+    text = repr((choices, scene.geobox, scene.units, scene.masked))
+    return replace(scene, fingerprint=hashlib.sha256(text.encode()).hexdigest())
