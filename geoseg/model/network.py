@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _OWN = {"self", "encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "kwargs"}
 _TIMM = {"DPT": {"img_size", "dynamic_img_size"}}
+_HEADS = {"EfficientNetEncoder": ("_conv_head", "_bn1")}  # of the classifier that the encoder was made from
 _PYRAMID = {"PAN": 8}  # its feature pyramid attention halves the encoder's last map three times more
 
 
@@ -43,6 +44,7 @@ def build(spec: NetworkSpec) -> nn.Module:
         )
     except (KeyError, ValueError, TypeError, RuntimeError, AssertionError, IndexError, NotImplementedError) as error:
         raise _misfit(spec, f"cannot be built: {error}") from error
+    _drop_unused(network)
     return network
 
 
@@ -83,6 +85,26 @@ def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray], where: s
     network.load_state_dict(tensors, strict=True)
 
 
+def classify(spec: NetworkSpec, weights: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:
+    """Class index that the network gives on the CPU in fp32, uint8 (n, rows, cols): what a sample is expected to show."""
+    network = build(spec)
+    load_weights(network, weights, spec.architecture)
+    return class_index(network, images)
+
+
+def class_index(network: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Arg-max of the logits for images (n, bands, rows, cols), one at a time, uint8 (n, rows, cols); NaN is ``WEIGHTS``."""
+    network.eval()
+    found = []
+    with torch.inference_mode():
+        for image in images:
+            logits = network(torch.from_numpy(np.ascontiguousarray(image[None], dtype=np.float32)))
+            if not bool(torch.isfinite(logits).all()):
+                raise BundleError.of("WEIGHTS", "sample", "the network gives NaN or infinite logits", "Train or export it again")
+            found.append(logits.argmax(1).to(torch.uint8).numpy()[0])
+    return np.stack(found)
+
+
 def examine(spec: NetworkSpec, weights: Mapping[str, np.ndarray], chip_size: int) -> tuple[int, bool]:
     """Check that weights and network fit and that a chip gives logits of its own size; return (stride, fixed size)."""
     network = build(spec)
@@ -96,6 +118,20 @@ def examine(spec: NetworkSpec, weights: Mapping[str, np.ndarray], chip_size: int
     if tuple(logits.shape) != (1, spec.classes, chip_size, chip_size):
         raise _misfit(spec, f"gives logits of shape {tuple(logits.shape)} for a chip of {chip_size}")
     return _stride(spec, network), _is_fixed(spec)
+
+
+def _drop_unused(network: nn.Module) -> None:
+    """Take out what the encoder has and never runs: stages below ``encoder_depth`` (45 MB of a resnet18 of depth 3), heads."""
+    encoder: Any = network.encoder
+    try:
+        stages = encoder.get_stages() if hasattr(encoder, "get_stages") else {}
+    except NotImplementedError:
+        stages = {}
+    depth = getattr(encoder, "_depth", 5)
+    unused = {id(part) for stride, parts in stages.items() if stride > 2**depth for part in parts}
+    for name, part in list(encoder.named_children()):
+        if id(part) in unused or name in _HEADS.get(type(encoder).__name__, ()):
+            setattr(encoder, name, nn.Identity())
 
 
 def _stride(spec: NetworkSpec, network: nn.Module) -> int:
