@@ -24,7 +24,13 @@ if sys.platform != "win32":
 
 _log = logging.getLogger(__name__)
 
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS}
+_FORBIDDEN = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+}  # for our folder only
 
 
 @contextmanager
@@ -41,13 +47,13 @@ def complete_or_absent(final: str | Path) -> Iterator[Path]:
     Raises
     ------
     ResourceError
-        ``DISK``: the disk is full, over quota, read-only or failing; nothing stands under the final name.
+        ``DISK``: the disk is full, over quota, read-only, forbidden or failing; nothing stands under the final name.
+    Conflict
+        ``EXISTS``: a file stands where a folder has to be, or a folder where the file has to be.
     """
     final = Path(final)
     with disk_errors(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        clean_leftovers(final)
-        hidden, lock = _locked_folder(final)
+        hidden, lock = _prepare(final)
         try:
             yield hidden / final.name
             fsync_tree(hidden)
@@ -131,6 +137,19 @@ def fsync_folder(path: Path) -> None:
     """Flush a folder's entries (renames, new names) to the disk; a no-op where folders cannot be opened."""
     if sys.platform != "win32":
         fsync_file(path)
+
+
+def _prepare(final: Path) -> tuple[Path, int]:
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        clean_leftovers(final)
+        return _locked_folder(final)
+    except FileExistsError as error:
+        raise Conflict.of("EXISTS", final.parent, "is not a folder", "Choose another output") from error
+    except OSError as error:
+        if error.errno in _FORBIDDEN:
+            raise disk_error(final, os.strerror(error.errno or 0)) from error
+        raise
 
 
 def _publish(hidden: Path, final: Path) -> None:

@@ -38,18 +38,14 @@ def halve(array: Array, nodata: float, resampling: Resampling) -> Array:
 def _mode(array: Array, nodata: float) -> Array:
     p, q, r, s = _quarters(array)
     has_p, has_q, has_r = p != nodata, q != nodata, r != nodata
-    out = s  # a copy already
-    r_is_s = r == s
+    r_twice = (r == s) & has_r
+    q_twice = ((q == r) | (q == s)) & has_q
+    p_twice = (p == q) | (p == r) | (p == s)
+    out: Array = s
     np.copyto(out, r, where=has_r)
-    np.copyto(out, q, where=has_q & ~(r_is_s & has_r))
-    np.copyto(out, p, where=has_p & _wins(p, (q, r, s), (q == r) & has_q | r_is_s & has_r | (q == s) & has_q))
+    np.copyto(out, q, where=has_q & (q_twice | ~r_twice))
+    np.copyto(out, p, where=has_p & (p_twice | ~(q_twice | r_twice)))
     return out
-
-
-def _wins(p: Array, others: tuple[Array, Array, Array], pair: Array) -> Array:
-    """Where ``p``, the first of four, is most frequent: it has an equal, or no two of the others are equal."""
-    q, r, s = others
-    return (p == q) | (p == r) | (p == s) | ~pair
 
 
 def _average(array: Array, nodata: float) -> Array:
@@ -61,7 +57,10 @@ def _average(array: Array, nodata: float) -> Array:
         total += np.where(present, quarter, 0)
         count += present
     some = np.maximum(count, 1)
-    return np.where(count > 0, (2 * total + some) // (2 * some), nodata).astype(array.dtype)
+    mean: Array = (2 * total + some) // (2 * some)
+    mean[count == 0] = nodata
+    halved: Array = mean.astype(array.dtype)
+    return halved
 
 
 def _nearest(array: Array, nodata: float) -> Array:

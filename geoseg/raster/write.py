@@ -57,7 +57,7 @@ def write_mask(
     Parameters
     ----------
     path
-        ``mask.tif``; ``mask.tif.aux.xml`` (category names, attribute table) and ``mask.qml`` (QGIS style) come beside it.
+        ``mask.tif``; beside it come ``mask.tif.aux.xml`` (category names, attribute table) and ``mask.qml`` (QGIS).
     geobox
         Shape, transform and CRS; the strips must fill it.
     legend
@@ -113,7 +113,8 @@ def write_raster(
     """
     kind = np.dtype(info.dtype)
     if kind.kind not in "iu" or not np.iinfo(kind).min <= info.nodata <= np.iinfo(kind).max:
-        raise UsageError.of("NODATA", path, f"nodata {info.nodata} does not fit into {info.dtype}", "Choose another value")
+        what = f"nodata {info.nodata} does not fit into {info.dtype}"
+        raise UsageError.of("NODATA", path, what, "Choose another value")
     with complete_or_absent(path) as temporary:
         _write(temporary, geobox, row_strips, info=info, threads=threads)
 
@@ -152,7 +153,7 @@ def _fill(pyramid: TilePyramid, shape: tuple[int, int], strips: Iterable[Strip],
     for row, values in strips:
         bad = row != pyramid.rows or values.ndim != 2 or values.shape[1] != shape[1] or values.dtype != pyramid.dtype
         if bad or row + len(values) > shape[0]:
-            what = f"rows {values.shape} of {values.dtype} at row {row} do not continue a {shape} raster at {pyramid.rows}"
+            what = f"{values.shape} {values.dtype} at row {row} does not continue {shape} at {pyramid.rows}"
             raise UsageError.of("STRIPS", path, what, "Give whole rows in order")
         pyramid.append(values)
     if pyramid.rows != shape[0]:
