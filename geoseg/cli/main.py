@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
@@ -76,7 +77,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the verb's module; add the options that every verb has."""
         if cmd_name not in VERBS:
-            return None
+            return super().get_command(ctx, cmd_name)
         command: click.Command = importlib.import_module(f"geoseg.cli.{cmd_name}").command
         _add_common(command)
         return command
@@ -148,8 +149,12 @@ def _stdout_is_gone(error: BaseException) -> bool:
     if not isinstance(error, BrokenPipeError):
         return False
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        stdout = sys.stdout.fileno()
+    except (OSError, ValueError):  # not a file: a test's or a notebook's
+        return False
+    poll = select.poll()
+    poll.register(stdout, 0)  # errors are reported unasked
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return True

@@ -55,8 +55,9 @@ class BlockGrid:
     def block(self, row: int, col: int) -> Block:
         """The block at (row, col)."""
         rows, cols = self.chips.shape
-        top, left = row * self.block_size, col * self.block_size
-        return Block(row, col, Window(top, left, min(self.block_size, rows - top), min(self.block_size, cols - left)))
+        size = self.block_size
+        top, left = row * size, col * size
+        return Block(row, col, Window(top, left, min(size, rows - top), min(size, cols - left)))
 
     def __iter__(self) -> Iterator[Block]:
         """Blocks in row-major order."""
