@@ -43,7 +43,7 @@ def shifted(one: GeoBox, other: GeoBox) -> bool:
     """Say whether two grids differ by whole pixels only, so that values can be taken over as they are."""
     if not same_crs(one.crs, other.crs):
         return False
-    step = ~one.affine * other.affine
+    step = ~one.affine @ other.affine
     turned = max(abs(step.a - 1), abs(step.b), abs(step.d), abs(step.e - 1)) * max(other.shape)
     return turned < _SAME and max(abs(step.c - round(step.c)), abs(step.f - round(step.f))) < _SAME
 
@@ -141,5 +141,5 @@ def _fits(value: float, dtype: np.dtype[np.generic]) -> bool:
 
 def _offset(grid: GeoBox, points: tuple[tuple[float, float], tuple[float, float]]) -> float:
     """Distance of two points in pixels of the grid."""
-    (col, row), (other_col, other_row) = (~grid.affine * point for point in points)
+    (col, row), (other_col, other_row) = (~grid.affine @ point for point in points)
     return math.hypot(col - other_col, row - other_row)

@@ -1,4 +1,4 @@
-"""Sensors: one set of band names over the products, and which adapter reads a product's folder.
+r"""Sensors: one set of band names over the products, and which adapter reads a product's folder.
 
 ========== ================== ============== ============== =====================================
 name       Sentinel-2         Landsat 8, 9   Landsat 4-7    centre, about
