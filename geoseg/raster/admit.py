@@ -21,7 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox
 from geoseg.raster.decode import PIXEL_BUDGET, Decoded, decode
-from geoseg.raster.env import GDAL_ERRORS, gdal_env, is_locked
+from geoseg.raster.env import GDAL_ERRORS, gdal_env, is_locked, undecodable_messages_ignored
 from geoseg.raster.georef import geobox_of
 from geoseg.raster.sniff import MAX_BANDS, remote_target, sniff
 
@@ -116,7 +116,8 @@ def open_admitted(path: str | Path, driver: str, *, allow_remote: bool = False) 
     assert driver in DRIVERS, driver
     # A Path keeps rasterio from reading "?", "#" and schemes into a local name.
     target = remote_target(path, allow_remote=allow_remote) or Path(path).absolute()
-    with nullcontext() if is_locked(allow_remote=allow_remote) else gdal_env(allow_remote=allow_remote):
+    held = nullcontext() if is_locked(allow_remote=allow_remote) else gdal_env(allow_remote=allow_remote)
+    with undecodable_messages_ignored(), held:
         try:
             dataset = rasterio.open(target, driver=driver, sharing=False)
         except GDAL_ERRORS as error:

@@ -9,6 +9,11 @@ its own. Environments nest like the datasets they serve: leave them in reverse o
 from __future__ import annotations
 
 import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import rasterio
 from rasterio._err import CPLE_BaseError
@@ -37,6 +42,10 @@ _REMOTE: dict[str, str] = {
     "VSI_CACHE": "YES",
 }
 
+_hooks_lock = threading.Lock()
+_hooks_held = 0
+_hooks_before: tuple[Callable[..., Any], Callable[..., Any]] = (sys.unraisablehook, sys.excepthook)
+
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 
@@ -61,3 +70,35 @@ def is_locked(*, allow_remote: bool = False) -> bool:
     options = getenv() if hasenv() else {}
     held = options.get("GDAL_GEOREF_SOURCES") == "INTERNAL"
     return held and ("CPL_VSIL_CURL_ALLOWED_FILENAME" not in options) == allow_remote
+
+
+@contextmanager
+def undecodable_messages_ignored() -> Iterator[None]:
+    """Keep stderr clean where GDAL quotes bytes of a broken file in a warning.
+
+    rasterio decodes each message as UTF-8 inside a C callback; what fails there cannot be raised, so Python prints it
+    through both of its hooks. They are replaced while any thread is inside; all else goes on to the hooks from before.
+    """
+    global _hooks_held, _hooks_before
+    with _hooks_lock:
+        if _hooks_held == 0:
+            _hooks_before = (sys.unraisablehook, sys.excepthook)
+            sys.unraisablehook, sys.excepthook = _on_unraisable, _on_exception
+        _hooks_held += 1
+    try:
+        yield
+    finally:
+        with _hooks_lock:
+            _hooks_held -= 1
+            if _hooks_held == 0:
+                sys.unraisablehook, sys.excepthook = _hooks_before
+
+
+def _on_unraisable(unraisable: Any) -> None:
+    if not issubclass(unraisable.exc_type, UnicodeDecodeError):
+        _hooks_before[0](unraisable)
+
+
+def _on_exception(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if not issubclass(kind, UnicodeDecodeError):
+        _hooks_before[1](kind, error, trace)

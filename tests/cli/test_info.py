@@ -35,10 +35,9 @@ def info(*args):
 
 
 def watched(paths):
-    done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "helpers" / "watched.py"],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, input="\n".join(paths), capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    script, env = ROOT / "tests" / "helpers" / "watched.py", os.environ | {"PYTHONPATH": str(ROOT)}
+    text = "\n".join(paths)
+    done = subprocess.run([sys.executable, script], env=env, input=text, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stderr == "", "GDAL wrote past geoseg"
     *files, last = [json.loads(line) for line in done.stdout.splitlines()]
