@@ -6,4 +6,52 @@ predicted (model), stitched (mask), committed block by block on Dask workers (cl
 order.
 """
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from geoseg.config import SegmentSettings
+    from geoseg.errors import GeosegError
+    from geoseg.jobs.segment import SegmentResult, segment
+    from geoseg.legend import Legend
+    from geoseg.model.bundle import Bundle, open_bundle
+    from geoseg.raster.scene import Scene, open_scene
+
+__all__ = [
+    "Bundle",
+    "GeosegError",
+    "Legend",
+    "Scene",
+    "SegmentResult",
+    "SegmentSettings",
+    "open_bundle",
+    "open_scene",
+    "segment",
+]
+
+_HOME = {
+    "Bundle": "model.bundle",
+    "GeosegError": "errors",
+    "Legend": "legend",
+    "Scene": "raster.scene",
+    "SegmentResult": "jobs.segment",
+    "SegmentSettings": "config",
+    "open_bundle": "model.bundle",
+    "open_scene": "raster.scene",
+    "segment": "jobs.segment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use: ``import geoseg`` itself loads nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"geoseg.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return [*__all__, "__version__"]
