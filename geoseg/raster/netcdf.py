@@ -101,6 +101,7 @@ def _opened(path: str) -> Iterator[Dataset]:
             decode_times=False,
             decode_coords=True,
             cache=False,
+            backend_kwargs={"phony_dims": "sort"} if hdf5 else {},  # plain HDF5 has no dimensions; unsaid, it warns
         )
     except Exception as error:  # the libraries below raise whatever a broken file makes them stumble over
         raise _refused(path, f"not a NetCDF file that can be read ({type(error).__name__}: {error})", "Convert it to GeoTIFF") from error

@@ -137,6 +137,15 @@ def test_it_takes_less_than_a_second_of_processor_time(tmp_path):
     assert min(took) < 1.0
 
 
+def test_a_scene_opens_no_other_file_no_socket_and_loads_nothing_heavy(tmp_path):
+    path = write(tmp_path / "s.tif", np.ones((3, 20, 30), "uint16"))
+    for suffix in (".ovr", ".msk", ".aux.xml"):
+        (tmp_path / f"s.tif{suffix}").write_bytes(Path(path).read_bytes())
+    files, last = watched([path])
+    assert files[0]["opened"] == [path]
+    assert last["heavy"] == []
+
+
 @pytest.mark.skipif(not BAD.is_dir(), reason="the collection of odd files (../shared/badinput) is not here")
 def test_odd_rasters_get_the_outcome_that_was_judged_right():
     with open(BAD / "manifest_raster.csv", newline="") as file:
@@ -167,4 +176,3 @@ def _assert_harmless(files, last):
             assert f["out"] == "" and f["err"].count("\n") == 1 and f["path"] in f["err"]
         assert set(f["opened"]) <= {f["path"]}, "a file was opened that is not the scene"
     assert last["peak"] < 512e6
-    assert last["heavy"] == []
