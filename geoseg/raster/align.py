@@ -39,15 +39,6 @@ def same_grid(one: GeoBox, other: GeoBox) -> bool:
     return all(_offset(one, point) < _SAME for point in zip(one.corners(), other.corners(), strict=True))
 
 
-def shifted(one: GeoBox, other: GeoBox) -> bool:
-    """Say whether two grids differ by whole pixels only, so that values can be taken over as they are."""
-    if not same_crs(one.crs, other.crs):
-        return False
-    step = ~one.affine @ other.affine
-    turned = max(abs(step.a - 1), abs(step.b), abs(step.d), abs(step.e - 1)) * max(other.shape)
-    return turned < _SAME and max(abs(step.c - round(step.c)), abs(step.f - round(step.f))) < _SAME
-
-
 @lru_cache(maxsize=256)
 def pixel_metres(grid: GeoBox) -> float:
     """The side of a square of a pixel's area, in metres; good enough to say which of two grids is finer."""
@@ -86,19 +77,18 @@ def warped(
 ) -> WarpedVRT:
     """Return a dataset that shows ``dataset`` on the grid ``target``.
 
-    Measurements come as floats, bilinear, NaN where there is no data (nodata, mask, alpha, outside); values are taken
-    over as they are where the grids differ by whole pixels only. Flags come as they are, nearest, 0 outside.
+    Measurements come as floats, bilinear, NaN where there is no data (nodata, mask, alpha, outside). Flags come as they
+    are, nearest, 0 outside. For another CRS or rotated axes; else :mod:`geoseg.raster.resample` is faster.
     """
     wide = np.dtype(dataset.dtypes[0])
-    nearest = flags or shifted(source, target)
-    options: dict[str, object] = {"resampling": Resampling.nearest if nearest else Resampling.bilinear}
+    options: dict[str, object] = {"resampling": Resampling.nearest if flags else Resampling.bilinear}
     if flags:
         options |= {"nodata": 0, "src_nodata": None, "INIT_DEST": "0"}
     else:
         options |= {
             "dtype": "float32" if wide.itemsize <= 2 or wide == np.float32 else "float64",
             "nodata": math.nan,
-            "src_nodata": math.nan if nodata is None or not _fits(nodata, wide) else nodata,
+            "src_nodata": math.nan if nodata is None or not fits(nodata, wide) else nodata,
             "src_alpha": alpha or 0,
         }
     ratio = max(pixel_metres(source) / pixel_metres(target), 1.0)
@@ -132,7 +122,8 @@ def read_cells(vrt: WarpedVRT, indexes: Sequence[int], window: Window) -> NDArra
     return out
 
 
-def _fits(value: float, dtype: np.dtype[np.generic]) -> bool:
+def fits(value: float, dtype: np.dtype[np.generic]) -> bool:
+    """Say whether a value of this type can equal a nodata value."""
     if dtype.kind == "f":
         return True
     limits = np.iinfo(dtype)
