@@ -9,20 +9,22 @@ them, so that innocents are cleared; one that was running when its worker died t
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from concurrent.futures import CancelledError
+from typing import Any, NoReturn, Self
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Nanny, Scheduler, SpecCluster, WorkerPlugin, get_worker
 
 from geoseg.cluster.connect import ClusterSettings
-from geoseg.cluster.pool import Outcome
-from geoseg.cluster.worker import READ_AHEAD, BlockJob, BlockWorker
-from geoseg.errors import ClusterLost, GeosegError, ResourceError
+from geoseg.cluster.pool import Job, Outcome
+from geoseg.cluster.worker import READ_AHEAD
+from geoseg.errors import ClusterLost, ResourceError
 from geoseg.grid.blocks import Block
 
 DEATHS = 3
@@ -44,19 +46,17 @@ _CONFIG = {
     "distributed.logging": {"distributed": "critical", "distributed.nanny": "critical", "distributed.worker": "critical"},
 }
 
-_QUIET = {"distributed.logging.distributed": "critical"}
-
 
 class JobPlugin(WorkerPlugin):
-    """Carries the job to each worker and keeps the :class:`BlockWorker` there."""
+    """Carries the job to each worker and keeps its worker object there."""
 
-    def __init__(self, name: str, job: BlockJob) -> None:
+    def __init__(self, name: str, job: Job) -> None:
         self.name = name
         self.job = job
 
     def setup(self, worker: Any) -> None:
         """Make the worker's state; the network is loaded by the first block."""
-        self.block_worker = BlockWorker(self.job)
+        self.block_worker = self.job.worker()
 
 
 class DaskPool:
@@ -69,6 +69,7 @@ class DaskPool:
         self._supervised = supervised
         self._name = f"geoseg-{uuid.uuid4().hex[:12]}"
         self._installed = 0
+        self._seen = 0.0
 
     def __enter__(self) -> Self:
         """Start or reach the cluster and see that a worker is there that can take the work."""
@@ -115,7 +116,7 @@ class DaskPool:
                 return future.result()
         raise ResourceError.of("WORKER", getattr(function, "__name__", "call"), "its worker died three times", "Check memory; see the log")
 
-    def install(self, job: BlockJob) -> None:
+    def install(self, job: Job) -> None:
         """Send the job to every worker, now and to come."""
         if self._installed:
             self._client.unregister_worker_plugin(self._plugin)
@@ -178,15 +179,16 @@ class DaskPool:
             future.release()
 
     def _outcome(self, future: Future) -> Outcome:
-        if future.status == "cancelled":
-            self._lost("the scheduler dropped our tasks")
-        error = future.exception(timeout=20) if future.status == "error" else None
-        if error is None:
-            outcome: Outcome = future.result(timeout=20)
-            return outcome
-        if isinstance(error, Exception):
+        """The receipt or the error of a finished future; ClusterLost when neither can be had any more."""
+        try:
+            outcome: Outcome = future.result(timeout=self._settings.patience)
+        except (TimeoutError, CancelledError, asyncio.CancelledError, OSError) as error:
+            if isinstance(error, OSError) and future.status == "error" and not isinstance(error, TimeoutError):
+                return error
+            self._lost("the scheduler or the last worker is gone")
+        except Exception as error:
             return error
-        raise error
+        return outcome
 
     def _infos(self) -> dict[str, Any]:
         try:
@@ -200,7 +202,8 @@ class DaskPool:
         return {a: i for a, i in infos.items() if i["resources"].get("GPU")} if self._settings.gpu else infos
 
     def _first_workers(self) -> None:
-        until = time.monotonic() + self._settings.patience
+        self._seen = time.monotonic()
+        until = self._seen + self._settings.patience
         while not self._infos():
             if time.monotonic() > until or self._client.status not in {"running", "connecting"}:
                 self._lost("no worker has come")
@@ -214,14 +217,12 @@ class DaskPool:
         now = time.monotonic()
         if self._client.status == "running" and self._slots:
             self._seen = now
-        elif now - getattr(self, "_seen", now) > self._settings.patience:
+        elif now - self._seen > self._settings.patience:
             self._lost(f"no worker for {self._settings.patience:.0f} s")
-        elif not hasattr(self, "_seen"):
-            self._seen = now
         if self._client.status in {"closed", "closing"}:
             self._lost("the scheduler is gone")
 
-    def _lost(self, what: str) -> None:
+    def _lost(self, what: str) -> NoReturn:
         where = self._settings.scheduler or "local cluster"
         raise ClusterLost.of("CLUSTER", where, what, "Finished blocks are kept; run the same command again")
 
@@ -270,5 +271,3 @@ def _work(plugin: str, step: str, block: Block) -> Any:
 def _ask(plugin: str, function: Callable[..., Any], *args: Any) -> Any:
     return function(get_worker().plugins[plugin].block_worker, *args)
 
-
-__all__ = ["DaskPool", "GeosegError", "local", "local_cuda", "remote"]

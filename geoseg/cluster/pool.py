@@ -8,10 +8,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, Self
 
 from geoseg.cluster.journal import Receipt
-from geoseg.cluster.worker import READ_AHEAD, BlockJob, BlockWorker
+from geoseg.cluster.worker import READ_AHEAD
 from geoseg.grid.blocks import Block
 
 Outcome = Receipt | Exception
+
+
+class Job(Protocol):
+    """What a pool carries to each process: something small that pickles and makes the process's worker."""
+
+    def worker(self) -> Any:
+        """The object whose methods the steps are."""
 
 
 class Pool(Protocol):
@@ -24,7 +31,7 @@ class Pool(Protocol):
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run ``function`` once on a worker and return its result."""
 
-    def install(self, job: BlockJob) -> None:
+    def install(self, job: Job) -> None:
         """Give every worker, now or later, the job that blocks belong to."""
 
     def map(self, step: str, blocks: Iterable[Block]) -> Iterator[tuple[Block, Outcome]]:
@@ -47,7 +54,7 @@ class LocalPool:
 
     def __init__(self) -> None:
         """Nothing starts before the context is entered."""
-        self._worker: BlockWorker | None = None
+        self._worker: Any = None
 
     def __enter__(self) -> Self:
         """Start the threads."""
@@ -62,9 +69,9 @@ class LocalPool:
         """Run it here."""
         return function(*args, **kwargs)
 
-    def install(self, job: BlockJob) -> None:
+    def install(self, job: Job) -> None:
         """Keep the job's worker; a predictor that is loaded already stays."""
-        self._worker = BlockWorker(job)
+        self._worker = job.worker()
 
     def ask(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run it on this process's worker."""

@@ -56,6 +56,10 @@ class BlockJob:
     probabilities: str | None = None
     veto: Veto | None = None
 
+    def worker(self) -> BlockWorker:
+        """The state of this job in a process."""
+        return BlockWorker(self)
+
     @property
     def normalization(self) -> Normalization:
         """Scene values to network units: the bundle's constants and the scene's scale and offset, never the pixels'."""

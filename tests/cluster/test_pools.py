@@ -1,0 +1,158 @@
+"""Pools: every block comes back once; what kills its worker is named and costs nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from geoseg.cluster.connect import ClusterSettings, connect
+from geoseg.cluster.journal import Receipt
+from geoseg.errors import ClusterLost, ResourceError, UsageError
+from geoseg.grid.blocks import BlockGrid
+from geoseg.grid.chips import ChipGrid
+from tests.helpers.pooljobs import Killer, pid_of
+
+GRID = BlockGrid(ChipGrid((160, 192), 32), 1)
+
+
+def outcomes(pool, step="work", grid=GRID):
+    return {block.name: outcome for block, outcome in pool.map(step, grid)}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_block_comes_back_once(tmp_path, workers):
+    with connect(ClusterSettings(workers)) as pool:
+        pool.install(Killer(str(tmp_path)))
+        found = outcomes(pool)
+        assert pool.workers == max(workers, 1)
+        assert (pool.ask(pid_of) == os.getpid()) == (workers == 0)
+    assert sorted(found) == [block.name for block in GRID]
+    assert all(isinstance(outcome, Receipt) for outcome in found.values())
+    assert all(len(log.read_text().splitlines()) == 1 for log in tmp_path.iterdir())
+
+
+def test_a_block_that_kills_its_worker_three_times_is_named_and_the_rest_completes(tmp_path):
+    deadly = "r00002c00003"
+    with connect(ClusterSettings(2)) as pool:
+        pool.install(Killer(str(tmp_path), (deadly,)))
+        found = outcomes(pool)
+    assert isinstance(found[deadly], ResourceError)
+    assert str(found[deadly]).startswith(f"WORKER: {deadly}: ")
+    assert sum(isinstance(outcome, Receipt) for outcome in found.values()) == len(GRID) - 1
+    assert len((tmp_path / deadly).read_text().splitlines()) == 3
+
+
+def test_a_block_whose_worker_died_by_chance_is_done_after_all(tmp_path):
+    with connect(ClusterSettings(1)) as pool:
+        pool.install(Killer(str(tmp_path), ("r00000c00001",), times=1))
+        found = outcomes(pool)
+    assert all(isinstance(outcome, Receipt) for outcome in found.values())
+
+
+def test_blocks_go_where_the_gpu_resource_is(tmp_path):
+    with scheduler() as address, worker(address), worker(address, "--resources", "GPU=1") as claimed:
+        settings = ClusterSettings(scheduler=address, device="cuda", patience=20)
+        with connect(settings) as pool:
+            pool.install(Killer(str(tmp_path)))
+            found = outcomes(pool)
+    pids = {line for log in tmp_path.iterdir() for line in log.read_text().splitlines()}
+    assert len(found) == len(GRID)
+    assert pids == {str(claimed.pid)}
+
+
+def test_a_cluster_without_a_gpu_is_refused_at_once():
+    with scheduler() as address, worker(address):
+        with pytest.raises(ResourceError, match="DEVICE: cuda: no worker of the cluster offers a GPU"):
+            connect(ClusterSettings(scheduler=address, device="cuda", patience=20)).__enter__()
+
+
+def test_a_scheduler_that_is_not_there_is_a_lost_cluster():
+    started = time.monotonic()
+    with pytest.raises(ClusterLost, match="cannot reach the scheduler"):
+        connect(ClusterSettings(scheduler=f"tcp://127.0.0.1:{free_port()}", patience=2)).__enter__()
+    assert time.monotonic() - started < 30
+
+
+def test_a_scheduler_without_workers_is_a_lost_cluster():
+    with scheduler() as address, pytest.raises(ClusterLost, match="no worker has come"):
+        connect(ClusterSettings(scheduler=address, patience=1)).__enter__()
+
+
+@pytest.mark.parametrize("victim", ["scheduler", "worker"])
+def test_a_cluster_that_dies_in_the_middle_is_a_lost_cluster(tmp_path, victim):
+    with scheduler() as address, worker(address) as work:
+        with connect(ClusterSettings(scheduler=address, patience=10)) as pool:
+            pool.install(Killer(str(tmp_path), seconds=0.05))
+            blocks = pool.map("work", GRID)
+            next(blocks)
+            (scheduler.process if victim == "scheduler" else work).send_signal(signal.SIGKILL)
+            with pytest.raises(ClusterLost):
+                for _, outcome in blocks:
+                    if isinstance(outcome, Exception):
+                        raise outcome
+
+
+def test_settings_that_make_no_sense_are_refused():
+    with pytest.raises(UsageError, match="WORKERS"):
+        connect(ClusterSettings(-1))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class scheduler:  # noqa: N801
+    """A Dask scheduler in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> str:
+        port = free_port()
+        words = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
+        type(self).process = run_dask(*words)
+        wait_until_listening(port)
+        return f"tcp://127.0.0.1:{port}"
+
+    def __exit__(self, *exc: object) -> None:
+        end(type(self).process)
+
+
+class worker:  # noqa: N801
+    """A Dask worker in a process of its own, without a nanny."""
+
+    def __init__(self, address: str, *words: str) -> None:
+        self.words = [address, "--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--nthreads", "3", *words]
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        self.process = run_dask("worker", *self.words)
+        return self.process
+
+    def __exit__(self, *exc: object) -> None:
+        end(self.process)
+
+
+def run_dask(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "dask", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def wait_until_listening(port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the scheduler does not listen")

@@ -1,0 +1,44 @@
+"""Jobs for pools that do not need a network: they sleep, count, claim and die as a test says."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.cluster.journal import Receipt
+from geoseg.grid.blocks import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Killer:
+    """Each block is written down in ``folder``; the blocks named in ``deadly`` end their process, the first ``times`` times."""
+
+    folder: str
+    deadly: tuple[str, ...] = ()
+    times: int = 1_000_000
+    seconds: float = 0.0
+
+    def worker(self) -> Killer:
+        """Itself: it has no state."""
+        return self
+
+    def work(self, block: Block) -> Receipt:
+        """Do nothing, or die."""
+        log = Path(self.folder) / block.name
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(self.seconds)
+        if block.name in self.deadly and len(log.read_text().splitlines()) <= self.times:
+            os._exit(9)
+        return Receipt(block.name, "", block.core.shape, (), {})
+
+    def where(self) -> int:
+        """The process."""
+        return os.getpid()
+
+
+def pid_of(worker: Killer) -> int:
+    """For :meth:`Pool.ask`."""
+    return worker.where()
