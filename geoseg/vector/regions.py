@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -54,15 +54,34 @@ class Regions:
         """Shapely polygons, in the geobox's CRS or, without one, in pixel coordinates."""
         import shapely
 
-        xy = np.asarray(self.coords, dtype=np.float64)
-        if geobox is not None:
-            a, b, c, d, e, f = geobox.transform
-            col, row = xy[:, 0], xy[:, 1]
-            xy = np.column_stack([c + col * a + row * b, f + col * d + row * e])
         made: NDArray[np.object_] = shapely.from_ragged_array(
-            shapely.GeometryType.POLYGON, xy, (self.rings, self.polygons)
+            shapely.GeometryType.POLYGON, self.xy(geobox), (self.rings, self.polygons)
         )
         return made
+
+    def xy(self, geobox: GeoBox | None = None) -> NDArray[np.float64]:
+        """Vertices ``(v, 2)`` in the geobox's CRS or, without one, in pixel coordinates."""
+        pixels = np.asarray(self.coords, dtype=np.float64)
+        if geobox is None:
+            return pixels
+        a, b, c, d, e, f = geobox.transform
+        col, row = pixels[:, 0], pixels[:, 1]
+        return np.column_stack([c + col * a + row * b, f + col * d + row * e])
+
+    def pick(self, start: int, stop: int) -> Self:
+        """Polygons ``start .. stop``."""
+        rings = self.rings[self.polygons[start] : self.polygons[stop] + 1]
+        return replace(
+            self,
+            values=self.values[start:stop],
+            n_pixels=self.n_pixels[start:stop],
+            area_m2=self.area_m2[start:stop],
+            perim_m=self.perim_m[start:stop],
+            confidence=None if self.confidence is None else self.confidence[start:stop],
+            coords=self.coords[rings[0] : rings[-1]],
+            rings=rings - rings[0],
+            polygons=self.polygons[start : stop + 1] - self.polygons[start],
+        )
 
     @classmethod
     def concat(cls, parts: Iterable[Self]) -> Self:

@@ -1,0 +1,53 @@
+"""Style: a legend as a QGIS style for polygons, and its place inside a GeoPackage."""
+
+from __future__ import annotations
+
+import sqlite3
+from xml.sax.saxutils import quoteattr
+
+from geoseg.legend import Colour, Legend
+
+_TABLE = """
+CREATE TABLE "layer_styles" (
+  "id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "f_table_catalog" TEXT(256), "f_table_schema" TEXT(256),
+  "f_table_name" TEXT(256), "f_geometry_column" TEXT(256), "styleName" TEXT(30), "styleQML" TEXT, "styleSLD" TEXT,
+  "useAsDefault" BOOLEAN, "description" TEXT, "owner" TEXT(30), "ui" TEXT(30),
+  "update_time" DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
+)
+"""
+
+
+def polygon_qml(legend: Legend, column: str = "class_id") -> str:
+    """A categorised style in QGIS's QML, one symbol for each class; outlines as the fill, so that small polygons keep their colour."""
+    items = list(enumerate(legend.classes))
+    categories = "".join(
+        f'<category render="true" symbol="{i}" type="long" value="{item.value}" label={quoteattr(item.name)}/>'
+        for i, item in items
+    )
+    symbols = "".join(_symbol(i, item.colour) for i, item in items)
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
+        '<qgis version="3.28" styleCategories="Symbology">'
+        f'<renderer-v2 type="categorizedSymbol" attr={quoteattr(column)} enableorderby="0" forceraster="0" symbollevels="0">'
+        f"<categories>{categories}</categories><symbols>{symbols}</symbols></renderer-v2></qgis>"
+    )
+
+
+def store_style(file: sqlite3.Connection, layer: str, legend: Legend, when: str) -> None:
+    """Put the style into a GeoPackage where QGIS looks for a layer's default; ``when`` stands for the time of writing."""
+    file.execute(_TABLE)
+    columns = "f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, useAsDefault, update_time"
+    row = ("", "", layer, "geom", layer, polygon_qml(legend), True, when)
+    file.execute(f"INSERT INTO layer_styles ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    contents = "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change) VALUES (?, ?, ?, ?)"
+    file.execute(contents, ("layer_styles", "attributes", "layer_styles", when))
+
+
+def _symbol(name: int, colour: Colour) -> str:
+    rgba = "{},{},{},255".format(*colour)
+    options = {"color": rgba, "style": "solid", "outline_color": rgba, "outline_style": "solid", "outline_width": "0.1"}
+    settings = "".join(f'<Option type="QString" name="{key}" value="{value}"/>' for key, value in options.items())
+    return (
+        f'<symbol type="fill" name="{name}" alpha="1" clip_to_extent="1" force_rhr="0">'
+        f'<layer class="SimpleFill" enabled="1" locked="0" pass="0"><Option type="Map">{settings}</Option></layer></symbol>'
+    )
