@@ -84,7 +84,7 @@ class Legend:
         return [
             {
                 "value": item.value,
-                "name": "".join(c if c.isalnum() else "_" for c in item.name.lower()),
+                "name": "".join(c if c.isascii() and c.isalnum() else "_" for c in item.name.lower()),
                 "description": item.name,
                 "color_hint": "{:02X}{:02X}{:02X}".format(*item.colour),
             }
