@@ -7,27 +7,36 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from geoseg.errors import UsageError
+from geoseg.model.predict import Backend, Precision
 
-_PACKAGES = {"torch": ("torch",), "onnx": ("onnxruntime", "torch"), "openvino": ("openvino", "torch")}
+_PACKAGES: dict[Backend, tuple[str, ...]] = {
+    "torch": ("torch",),
+    "onnx": ("onnxruntime", "torch"),
+    "openvino": ("openvino", "torch"),
+}
 
 
-def find(device: str, backend: str) -> str:
-    """``cpu`` or ``cuda:N`` for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+def find(device: str, *, torch_runs: bool) -> str:
+    """``cpu`` or ``cuda:N`` for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; only torch runs on a GPU.
 
-    Only torch runs on a GPU; the other backends are for processors.
+    Raises
+    ------
+    UsageError
+        ``DEVICE``: it does not exist, is not here, or torch does not run the bundle.
     """
     kind, _, number = device.partition(":")
     if kind not in {"auto", "cpu", "cuda"} or (number and (kind != "cuda" or not number.isdecimal())):
         raise UsageError.of("DEVICE", device, "no such device", "Use auto, cpu, cuda or cuda:N")
-    if kind == "cpu" or (kind == "auto" and backend != "torch"):
+    if kind == "cpu" or (kind == "auto" and not torch_runs):
         return "cpu"
-    if backend != "torch":
-        raise UsageError.of("DEVICE", device, f"the {backend} backend runs on the processor only", "Use --backend torch")
+    if not torch_runs:
+        what = "only torch bundles with the torch backend run on a GPU"
+        raise UsageError.of("DEVICE", device, what, "Use --device cpu")
     count = cuda_count()
     if kind == "auto":
         return "cuda:0" if count else "cpu"
     if int(number or 0) >= count:
-        raise UsageError.of("DEVICE", device, f"this machine offers {count} CUDA devices", "Use --device cpu")
+        raise UsageError.of("DEVICE", device, f"torch finds {count} CUDA devices on this machine", "Use --device cpu")
     return f"cuda:{int(number or 0)}"
 
 
@@ -38,14 +47,25 @@ def cuda_count() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def fast_precisions(device: str) -> tuple[str, ...]:
-    """Precisions below fp32 that ``device`` computes in hardware, the fastest first."""
+def precisions(backend: Backend, device: str) -> tuple[Precision, ...]:
+    """Precisions that the backend can compute in on the device, the fastest first, fp32 last."""
+    if backend == "torch":
+        return ("bf16", "fp32") if device == "cpu" else ("bf16", "fp16", "fp32")
+    if backend == "openvino" and is_fast("bf16", device):
+        return ("bf16", "fp32")
+    return ("fp32",)
+
+
+def is_fast(precision: Precision, device: str) -> bool:
+    """Whether the device computes ``precision`` in hardware; torch emulates bf16 elsewhere, slower than fp32."""
+    if precision == "fp32":
+        return True
     if device == "cpu":
-        return ("bf16",) if cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else ()
+        return precision == "bf16" and not cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
     import torch
 
     major, _ = torch.cuda.get_device_capability(device)
-    return ("fp16", "bf16") if major >= 8 else ("fp16",) if major >= 7 else ()
+    return major >= {"fp16": 7, "bf16": 8}.get(precision, 99)
 
 
 def isa() -> str:
@@ -68,7 +88,7 @@ def cpu_flags() -> frozenset[str]:
     return frozenset(found[0]) if found else frozenset()
 
 
-def versions(backend: str, device: str) -> tuple[tuple[str, str], ...]:
+def versions(backend: Backend, device: str) -> tuple[tuple[str, str], ...]:
     """(name, version) of the libraries behind ``backend``, then the instruction set or the GPU that computes."""
     found = []
     for package in _PACKAGES[backend]:

@@ -1,51 +1,50 @@
-"""Precision: the gate that lets a faster precision in only where it leaves the classes as they are."""
+"""Precision: the gate that lets a faster backend or precision in only where it leaves the classes as they are."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from geoseg.errors import BundleError, UsageError
+from geoseg.errors import BundleError, ResourceError, UsageError
 from geoseg.model import devices
-from geoseg.model.predict import Choice, Floats, Precision, Predictor, load_predictor
+from geoseg.model.predict import Backend, Choice, Floats, Precision, Predictor, is_installed, load_predictor, require
 
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
 
 MIN_AGREEMENT = 0.995
-"""Share of the sample's pixels that must keep the class of fp32."""
+"""Share of the sample's pixels that must keep the class of the reference."""
+
+_CUDA_BATCH = 16
+_KINDS: dict[str, tuple[Backend, ...]] = {"torch": ("openvino", "torch"), "onnx": ("openvino", "onnx")}  # fastest first
 
 log = logging.getLogger(__name__)
 
 
-def fastest(bundle: Bundle, choice: Choice, *, threads: int | None = None) -> Choice:
-    """The fastest precision of the device that passes the gate; fp32 without a sample or without such a precision."""
-    images = read_sample(bundle)
-    candidates = devices.fast_precisions(choice.device) if choice.backend != "onnx" else ()
-    if images is None or not candidates:
-        return choice
-    reference = load_predictor(bundle, choice, threads=threads)
-    for precision in candidates:
-        candidate = replace(choice, precision=precision)
-        share = agreement(reference, load_predictor(bundle, candidate, threads=threads), images)
-        log.info("%s: %s agrees with fp32 on %.3f %% of the sample", bundle.name, precision, 100 * share)
-        if share >= MIN_AGREEMENT:
-            return replace(candidate, agreement=share)
-    return choice
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asks for; ``auto`` leaves it to :func:`choose`, a ``batch_size`` of None too."""
+
+    device: str = "auto"
+    backend: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
 
 
-def forced(bundle: Bundle, choice: Choice, precision: Precision, *, threads: int | None = None) -> Choice:
-    """``precision`` because the user says so; its agreement with fp32 is measured where the bundle has a sample."""
-    _check_possible(choice, precision)
-    candidate = replace(choice, precision=precision)
-    images = read_sample(bundle)
-    if images is None:
-        return candidate
-    reference, other = (load_predictor(bundle, c, threads=threads) for c in (choice, candidate))
-    return replace(candidate, agreement=agreement(reference, other, images))
+def choose(bundle: Bundle, wish: Wish, *, threads: int | None = None) -> Choice:
+    """The first candidate that loads and passes the gate; see :func:`geoseg.model.predict.choose`."""
+    candidates = _fit_batch(bundle, _candidates(bundle, wish), threads)
+    if wish.precision not in ("auto", "fp32"):
+        return _measured(bundle, candidates[0], threads)
+    trial = _Trial(bundle, candidates[-1], threads)
+    for candidate in candidates[:-1]:
+        passed = trial.passes(candidate)
+        if passed is not None:
+            return passed
+    return candidates[-1]
 
 
 def agreement(reference: Predictor, candidate: Predictor, images: Floats) -> float:
@@ -64,27 +63,111 @@ def agreement(reference: Predictor, candidate: Predictor, images: Floats) -> flo
     return same / pixels if pixels else 0.0
 
 
-def read_sample(bundle: Bundle) -> Floats | None:
-    """The bundle's self-test images, float32 (n, bands, rows, cols), normalized; None when it has none."""
-    if bundle.sample is None:
-        return None
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+class _Trial:
+    """Candidates against the reference on the bundle's sample; the reference is loaded when it is first needed."""
 
-    try:
-        images = load_file(bundle.sample)["images"]
-    except (OSError, KeyError, SafetensorError) as error:
-        raise BundleError.of("SAMPLE", bundle.sample, f"cannot be read: {error}", "Save the bundle again") from error
-    if images.ndim != 4 or images.shape[1] != len(bundle.bands) or images.dtype != np.float32:
-        raise BundleError.of("SAMPLE", bundle.sample, f"has shape {images.shape}, {images.dtype}", "Save the bundle again")
-    return images
+    def __init__(self, bundle: Bundle, reference: Choice, threads: int | None) -> None:
+        self.bundle = bundle
+        self.reference = reference
+        self.threads = threads
+        self.images = _sample(bundle)
+        self._predictor: Predictor | None = None
+
+    def passes(self, candidate: Choice) -> Choice | None:
+        """The candidate with its agreement, or None when it does not load or changes too many pixels."""
+        if self.images is None and candidate.precision != "fp32":
+            return None
+        try:
+            predictor = load_predictor(self.bundle, candidate, threads=self.threads)
+            if self.images is None:
+                _run_zeros(self.bundle, predictor)
+                return candidate
+            share = agreement(self._loaded(), predictor, self.images)
+        except BundleError as error:
+            if error.code != "BACKEND":
+                raise
+            log.info("%s", error)
+            return None
+        name = f"{candidate.backend} {candidate.precision}"
+        log.info("%s: %s keeps %.3f %% of the sample's classes", self.bundle.name, name, 100 * share)
+        return replace(candidate, agreement=share) if share >= MIN_AGREEMENT else None
+
+    def _loaded(self) -> Predictor:
+        if self._predictor is None:
+            self._predictor = load_predictor(self.bundle, self.reference, threads=self.threads)
+        return self._predictor
 
 
-def _check_possible(choice: Choice, precision: Precision) -> None:
-    if precision not in {"bf16", "fp16"}:
-        raise UsageError.of("PRECISION", precision, "no such precision", "Use auto, fp32, bf16 or fp16")
-    if choice.device == "cpu" and precision == "fp16":
-        raise UsageError.of("PRECISION", precision, "processors run networks in fp32 or bf16", "Use --precision auto")
-    hardware = precision in devices.fast_precisions(choice.device)
-    if choice.backend == "onnx" or (choice.backend == "openvino" and not hardware):
-        raise UsageError.of("PRECISION", precision, f"{choice.backend} cannot compute it here", "Use --precision auto")
+def _candidates(bundle: Bundle, wish: Wish) -> list[Choice]:
+    """What may be tried, the fastest first; where the precision is free or fp32, the last one is the reference."""
+    device = devices.find(wish.device, torch_runs=bundle.kind == "torch" and wish.backend in ("auto", "torch"))
+    size = wish.batch_size or (_CUDA_BATCH if device != "cpu" else 1)
+    return [
+        Choice(backend, device, precision, size, devices.versions(backend, device))
+        for backend in _backends(bundle, wish.backend, device)
+        for precision in _precisions(wish.precision, backend, device)
+    ]
+
+
+def _backends(bundle: Bundle, backend: str, device: str) -> list[Backend]:
+    if backend == "auto":
+        fitting = [b for b in _KINDS[bundle.kind] if is_installed(b)] if device == "cpu" else ["torch"]
+        if not fitting:
+            require("onnx")
+        return fitting
+    for known in get_args(Backend):
+        if backend == known:
+            if known == "torch" and bundle.kind == "onnx":
+                what = "the bundle holds an ONNX network, which torch does not run"
+                raise UsageError.of("BACKEND", bundle.name, what, "Use --backend openvino or onnx")
+            require(known)
+            return [known]
+    raise UsageError.of("BACKEND", backend, "no such backend", f"Use auto, {', '.join(get_args(Backend))}")
+
+
+def _precisions(precision: str, backend: Backend, device: str) -> list[Precision]:
+    possible = devices.precisions(backend, device)
+    if precision == "auto":
+        return [p for p in possible if p == "fp32" or devices.is_fast(p, device)]
+    found = [p for p in possible if p == precision]
+    if not found:
+        what = f"{backend} on {device} computes in {', '.join(possible)}"
+        raise UsageError.of("PRECISION", precision, what, "Use --precision auto")
+    return found
+
+
+def _measured(bundle: Bundle, choice: Choice, threads: int | None) -> Choice:
+    """A precision that the user named is not gated, but its agreement is measured."""
+    images = _sample(bundle)
+    if choice.precision == "fp32" or images is None:
+        return choice
+    reference = load_predictor(bundle, replace(choice, precision="fp32"), threads=threads)
+    return replace(choice, agreement=agreement(reference, load_predictor(bundle, choice, threads=threads), images))
+
+
+def _sample(bundle: Bundle) -> Floats | None:
+    from geoseg.model.bundle import read_sample
+
+    found = read_sample(bundle)
+    return None if found is None else found[0]
+
+
+def _fit_batch(bundle: Bundle, candidates: list[Choice], threads: int | None) -> list[Choice]:
+    """Halve the batch until the reference fits into the GPU's memory; on a processor there is nothing to try."""
+    while candidates[-1].device != "cpu":
+        size = candidates[-1].batch_size
+        try:
+            _run_zeros(bundle, load_predictor(bundle, candidates[-1], threads=threads))
+        except ResourceError:
+            if size == 1:
+                raise
+            log.info("a batch of %d chips does not fit into the memory of %s", size, candidates[-1].device)
+            candidates = [replace(candidate, batch_size=size // 2) for candidate in candidates]
+        else:
+            break
+    return candidates
+
+
+def _run_zeros(bundle: Bundle, predictor: Predictor) -> None:
+    shape = (predictor.batch_size, len(bundle.bands), bundle.chip_size, bundle.chip_size)
+    predictor.classify(np.zeros(shape, np.float32), confidence=True)

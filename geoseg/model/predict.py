@@ -5,16 +5,14 @@ Nothing here imports torch, ONNX Runtime or OpenVINO; a backend's module does so
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from geoseg.errors import ResourceError, UsageError
-from geoseg.model import devices
+from geoseg.errors import UsageError
 
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
@@ -24,10 +22,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-log = logging.getLogger(__name__)
-
-_CUDA_BATCH = 16
-_EXTRAS = {"torch": ("torch", "geoseg"), "onnx": ("onnxruntime", "geoseg[onnx]"), "openvino": ("openvino", "geoseg[openvino]")}
+_PACKAGES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
+_EXTRAS = {"torch": "geoseg", "onnx": "geoseg[onnx]", "openvino": "geoseg[openvino]"}
 
 
 @dataclass(slots=True)
@@ -95,7 +91,8 @@ class Choice:
     """How a bundle is run: everything that can change a byte of the mask, so that it belongs in the plan's digest.
 
     ``versions`` holds (name, version) of the libraries that compute and the processor's instruction set as ``isa``.
-    ``agreement`` is the share of the self-test sample's pixels whose class is the one of fp32; None when nothing was compared.
+    ``agreement`` is the share of the self-test sample's pixels that keep the class of the reference (fp32, in torch for
+    a torch bundle); None when nothing was compared.
     """
 
     backend: Backend
@@ -106,7 +103,7 @@ class Choice:
     agreement: float | None = None
 
 
-def choose(  # noqa: PLR0913 - one keyword for each option of the command line
+def choose(
     bundle: Bundle,
     *,
     device: str = "auto",
@@ -115,33 +112,35 @@ def choose(  # noqa: PLR0913 - one keyword for each option of the command line
     batch_size: int | None = None,
     threads: int | None = None,
 ) -> Choice:
-    """Choose how to run ``bundle`` here: deterministic for one machine, bundle and set of installed packages.
+    """Choose how to run ``bundle`` here: the same choice each time for one machine, bundle and set of packages.
 
-    ``precision="auto"`` takes the fastest precision of the device that leaves at least 99.5 % of the pixels of the bundle's
-    self-test sample in the class that fp32 gives them, and fp32 where the bundle has no sample.
+    ``auto`` takes the fastest backend and precision of the device that leave at least 99.5 % of the pixels of the
+    bundle's self-test sample in the class of the reference; without a sample only fp32 is taken. On a GPU a batch is
+    halved until it fits.
 
     Raises
     ------
     UsageError
-        ``BACKEND``, ``DEVICE`` or ``PRECISION``: it is not installed, not here, or does not fit the bundle.
+        ``BACKEND``, ``DEVICE``, ``PRECISION`` or ``BATCH_SIZE``: not installed, not here, or not for this bundle.
+    BundleError
+        The bundle's network cannot be loaded.
     ResourceError
         ``OOM``: a single chip does not fit into the device's memory.
     """
-    _check_batch(batch_size)
-    found_backend = _choose_backend(bundle, backend, device)
-    found_device = devices.find(device, found_backend)
-    size = batch_size or (_CUDA_BATCH if found_device.startswith("cuda") else 1)
-    choice = Choice(found_backend, found_device, "fp32", size, devices.versions(found_backend, found_device))
-    choice = _fit_batch(bundle, choice, threads)
-    return _choose_precision(bundle, choice, precision, threads)
+    from geoseg.model import precision as gate
+
+    if batch_size is not None and batch_size < 1:
+        raise UsageError.of("BATCH_SIZE", batch_size, "a batch needs at least one chip", "Give --batch-size 1 or more")
+    wish = gate.Wish(device=device, backend=backend, precision=precision, batch_size=batch_size)
+    return gate.choose(bundle, wish, threads=threads)
 
 
 def load_predictor(bundle: Bundle, choice: Choice, *, threads: int | None = None) -> Predictor:
-    """Load ``bundle`` as ``choice`` says.
+    """Load ``bundle`` as ``choice`` says; one predictor serves one thread at a time.
 
     ``threads`` sets the threads of this process's backend (torch: for the whole process); None leaves them alone.
     """
-    _require(choice.backend)
+    require(choice.backend)
     if choice.backend == "torch":
         from geoseg.model import torch_backend
 
@@ -149,66 +148,19 @@ def load_predictor(bundle: Bundle, choice: Choice, *, threads: int | None = None
     if choice.backend == "onnx":
         from geoseg.model import onnx_backend
 
-        return onnx_backend.load(bundle, choice, threads=threads)
+        return onnx_backend.OnnxPredictor(bundle, choice, threads=threads)
     from geoseg.model import openvino_backend
 
-    return openvino_backend.load(bundle, choice, threads=threads)
+    return openvino_backend.OpenVinoPredictor(bundle, choice, threads=threads)
 
 
-def _check_batch(batch_size: int | None) -> None:
-    if batch_size is not None and batch_size < 1:
-        raise UsageError.of("BATCH_SIZE", batch_size, "a batch needs at least one chip", "Give --batch-size 1 or more")
+def is_installed(backend: Backend) -> bool:
+    """Whether the backend's package is there; nothing is imported."""
+    return find_spec(_PACKAGES[backend]) is not None
 
 
-def _choose_backend(bundle: Bundle, backend: str, device: str) -> Backend:
-    """The backend by name, or the fastest one that is installed and can run the bundle on the device."""
-    if backend == "auto":
-        return _auto_backend(bundle, device)
-    if backend not in _EXTRAS:
-        raise UsageError.of("BACKEND", backend, "no such backend", "Use torch, onnx, openvino or auto")
-    if backend == "torch" and bundle.kind == "onnx":
-        raise UsageError.of(
-            "BACKEND", bundle.name, "the bundle holds an ONNX network, which torch cannot run", "Use --backend openvino or onnx"
-        )
-    _require(backend)
-    return cast(Backend, backend)
-
-
-def _auto_backend(bundle: Bundle, device: str) -> Backend:
-    if bundle.kind == "torch":
-        return "torch"
-    return "openvino" if find_spec("openvino") else cast(Backend, _require("onnx"))
-
-
-def _require(backend: str) -> str:
-    package, requirement = _EXTRAS[backend]
-    if find_spec(package) is None:
-        raise UsageError.of("BACKEND", backend, f"{package} is not installed", f"Run: pip install '{requirement}'")
-    return backend
-
-
-def _choose_precision(bundle: Bundle, choice: Choice, precision: str, threads: int | None) -> Choice:
-    from geoseg.model import precision as gate
-
-    if precision == "fp32":
-        return choice
-    if precision != "auto":
-        return gate.forced(bundle, choice, cast(Precision, precision), threads=threads)
-    return gate.fastest(bundle, choice, threads=threads)
-
-
-def _fit_batch(bundle: Bundle, choice: Choice, threads: int | None) -> Choice:
-    """Halve the batch until one fits into the GPU's memory; on a CPU there is nothing to try."""
-    while choice.device.startswith("cuda"):
-        try:
-            predictor = load_predictor(bundle, choice, threads=threads)
-            bands = len(bundle.bands)
-            predictor.classify(np.zeros((choice.batch_size, bands, bundle.chip_size, bundle.chip_size), np.float32), confidence=True)
-        except ResourceError:
-            if choice.batch_size == 1:
-                raise
-            log.info("a batch of %d chips does not fit into the memory of %s", choice.batch_size, choice.device)
-            choice = replace(choice, batch_size=choice.batch_size // 2)
-        else:
-            break
-    return choice
+def require(backend: Backend) -> None:
+    """Refuse (``BACKEND``) a backend that is not installed, with the command that installs it."""
+    if not is_installed(backend):
+        what = f"{_PACKAGES[backend]} is not installed"
+        raise UsageError.of("BACKEND", backend, what, f"Run: pip install '{_EXTRAS[backend]}'")
