@@ -98,7 +98,7 @@ def _from_text(text: str) -> Groups:
         if key == "GROUP":
             inside.append(value)
         elif key == "END_GROUP":
-            inside.pop()
+            del inside[-1:]
         elif equals and inside:
             groups.setdefault(inside[-1], {})[key] = value.strip('"')
     return groups

@@ -37,7 +37,7 @@ class Nested:
         """The relation of two grids of one CRS whose axes run alike; None for any others."""
         if not same_crs(source.crs, target.crs):
             return None
-        step = ~source.affine * target.affine
+        step = ~source.affine @ target.affine
         turned = max(abs(step.b), abs(step.d)) * max(target.shape)
         if turned > _TURNED or step.a <= 0 or step.e <= 0:
             return None
