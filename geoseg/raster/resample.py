@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EXACT = 1e-4
-"""Positions this close to a pixel's centre, in pixels, are taken for it: there values are taken over as they are."""
+"""Positions this close to a pixel's centre or edge, in pixels, are taken for it: centres give values as they are, edges no tie."""
 _TURNED = 0.01
 
 
@@ -84,8 +84,8 @@ class Nested:
 
     def _positions(self, axis: int, first: int, count: int) -> NDArray[np.float64]:
         at = (np.arange(first, first + count) + 0.5) * self.scale[axis] + (self.start[axis] - 0.5)
-        whole = np.rint(at)
-        return np.where(np.abs(at - whole) < _EXACT, whole, at)
+        exact = np.rint(at * 2) / 2
+        return np.where(np.abs(at - exact) < _EXACT, exact, at)
 
 
 @cache
