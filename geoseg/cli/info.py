@@ -28,6 +28,8 @@ _OWN_VALIDITY = {"alpha", "per_dataset", "nodata"}
 @click.command(epilog=options.example("geoseg info scene.tif"))
 @click.argument("scene", nargs=-1, required=True, metavar="SCENE...")
 @options.scene_options
+@options.time
+@options.quality
 @options.bundle
 @click.option("--headers-only", is_flag=True, help="Decode no pixels: faster, and damage is not found.")
 def command(scene: tuple[str, ...], bundle: str | None, headers_only: bool, **how: Any) -> None:
@@ -41,7 +43,7 @@ def command(scene: tuple[str, ...], bundle: str | None, headers_only: bool, **ho
     opened = open_scene(list(scene), **how)
     files = [] if headers_only else _admit_files(opened, how)
     facts = _scene_facts(opened) | {"files": [_file_facts(item) for item in files]}
-    facts["hints"] = [*opened.notes, *_hints(opened, files)]
+    facts["hints"] = _hints(opened, files)
     if bundle is not None:
         facts["bundle"] = _bundle_facts(opened, bundle)
     text = json.dumps(_plain(facts), indent=2, ensure_ascii=False, allow_nan=False)
@@ -135,13 +137,16 @@ def _file_facts(item: Admitted) -> dict[str, Any]:
 
 def _hints(scene: Scene, files: Iterable[Admitted]) -> list[str]:
     """What a person would want to know before a run."""
-    hints = []
+    hints = list(scene.notes)
     declared = any(band.nodata is not None for band in scene.bands)
     for item in files:
         name = Path(item.path).name
         unmarked = not declared and not _OWN_VALIDITY & {flag for flags in item.masks for flag in flags}
         collar = item.decoded.collar if item.decoded else None
         if unmarked and collar is not None and collar > _COLLAR:
+            hints = [
+                hint for hint in hints if not (hint.startswith(name) and "--nodata" in hint)
+            ]  # this one has a figure
             hints.append(
                 f"{name}: {collar:.1%} of the pixels are 0 in every band up to the scene's edge and no nodata value is "
                 "set; add --nodata 0 if they lie outside the footprint"
@@ -175,11 +180,9 @@ def _bundle_facts(scene: Scene, path: str) -> dict[str, Any]:
 def _misfit(scene: Scene, bundle: Bundle) -> str | None:
     """Why the bundle cannot predict this scene, None where it can."""
     try:
-        scene.select([band.name for band in bundle.bands])
+        scene.select([band.name for band in bundle.bands]).in_units(bundle.units)
     except InputRefused as error:
         return str(error)
-    if scene.units not in (bundle.units, "unknown"):
-        return f"UNITS: the bundle was trained on {bundle.units}, and the scene is in {scene.units}"
     return None
 
 

@@ -109,6 +109,11 @@ assume_crs = click.option(
 allow_remote = click.option(
     "--allow-remote", is_flag=True, help="Allow http(s):// and s3:// scenes; without it nothing opens a socket."
 )
+time = click.option("--time", metavar="LABEL", help="Time step of a NetCDF file that has several.")
+quality = click.option(
+    "--quality", metavar="clouds|FILE:values=V,...|FILE:bits=B,...",
+    help="Flags whose pixels become no data: the product's own clouds, or values or bits of a file or band.",
+)  # fmt: skip
 
 
 def scene_options(command: Command) -> Command:

@@ -15,6 +15,8 @@ import rasterio
 from affine import Affine
 from click.testing import CliRunner
 
+from tests.helpers.bundles import conv_bundle
+
 ROOT = Path(__file__).parents[2]
 BAD = ROOT.parent / "shared" / "badinput"
 PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 500_000, 0, -10, 5_000_000)}
@@ -97,6 +99,24 @@ def test_a_pole_has_no_footprint(tmp_path):
     assert json.loads(info(path).stdout)["footprint"] is None
 
 
+def test_it_says_whether_a_bundle_fits(tmp_path):
+    path = write(tmp_path / "s.tif", np.ones((3, 8, 8), "uint16"))
+    bundle = conv_bundle(tmp_path / "bundle", bands=("red", "blue"), units="dn")
+    fits = json.loads(info(path, "--bands", "blue,green,red", "--bundle", bundle.path).stdout)["bundle"]
+    assert (fits["fits"], fits["reason"], fits["bands"], fits["digest"]) == (True, None, ["red", "blue"], bundle.digest)
+    misses = json.loads(info(path, "--bands", "nir,green,red", "--bundle", bundle.path).stdout)["bundle"]
+    assert not misses["fits"]
+    assert misses["reason"].startswith("BANDS: ") and "blue" in misses["reason"]
+    assert info(path, "--bundle", str(tmp_path / "none")).exit_code == 5
+
+
+def test_several_files_are_one_scene(tmp_path):
+    paths = [write(tmp_path / f"B{i}.tif", np.full((1, 8, 8), i, "uint16")) for i in (2, 3)]
+    facts = json.loads(info(*paths, "--bands", "blue,green").stdout)
+    assert [(band["name"], band["file"]) for band in facts["bands"]] == [("blue", "B2.tif"), ("green", "B3.tif")]
+    assert [file["path"] for file in facts["files"]] == paths
+
+
 def test_headers_only_decodes_nothing(tmp_path):
     path = write(tmp_path / "s.tif", np.full((1, 64, 64), 3, "uint8"))
     os.truncate(path, os.path.getsize(path) - 2000)
@@ -130,8 +150,8 @@ def test_it_takes_less_than_a_second_of_processor_time(tmp_path):
     code = (
         "import sys; from geoseg.cli.main import run; run(['info', sys.argv[1]]); import os; print(sum(os.times()[:2]))"
     )
-    took = []
-    for _ in range(3):
+    took = [9.0]
+    while len(took) < 4 and took[-1] >= 1.0:  # the first is a cold start
         done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True)
         took.append(float(done.stdout.splitlines()[-1]))
     assert min(took) < 1.0

@@ -12,10 +12,11 @@ import io
 import json
 import os
 import platform
-import resource
+import re
 import struct
 import sys
 import time
+from pathlib import Path
 
 _OPENED = 0x20  # IN_OPEN
 _SOCKET_CALL = {"x86_64": 41, "aarch64": 198}
@@ -75,7 +76,8 @@ def main():
         seconds = time.perf_counter() - start
         facts = {"path": path, "exit": code, "out": out.getvalue(), "err": err.getvalue(), "seconds": seconds}
         print(json.dumps(facts | {"opened": sorted(opened.drain())}))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss: that one starts at what the parent held when it forked.
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     heavy = sorted({"torch", "distributed", "geopandas", "pandas", "numba", "scipy", "xarray"} & set(sys.modules))
     print(json.dumps({"peak": peak, "guarded": guarded, "heavy": heavy}))
 
