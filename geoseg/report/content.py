@@ -1,0 +1,311 @@
+"""Content: what a page says of a run, drawn from ``run.json`` and put into words and numbers with units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import rasterio.crs
+
+from geoseg.grid.geobox import GeoBox
+from geoseg.legend import Legend
+from geoseg.report.figures import Overview
+
+Rows = tuple[tuple[str, str], ...]
+
+_SEAMS_GOOD = 0.001
+_METHODS = {
+    "geodesic": "on the ellipsoid",
+    "equal-area": "in an equal-area projection",
+    "planar": "in the plane of the CRS, which may be off where its scale is",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AreaLine:
+    """One class in the table of areas: number of pixels, hectares, and share of the mapped area (0-1)."""
+
+    name: str
+    colour: str
+    n_pixels: int
+    area_ha: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A number that a reader looks for first, and what to think of it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with terms and what they are."""
+
+    title: str
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Everything that a page shows; texts are plain, the page escapes them."""
+
+    title: str
+    subtitle: str
+    legend: Legend
+    headlines: tuple[Headline, ...] = ()
+    warnings: tuple[str, ...] = ()
+    areas: tuple[AreaLine, ...] = ()
+    area_note: str = ""
+    overview: Overview | None = None
+    steps: tuple[tuple[str, float], ...] = ()
+    sections: tuple[Section, ...] = ()
+    files: Rows = ()
+
+
+def report_of_run(
+    run: Mapping[str, Any],
+    legend: Legend,
+    *,
+    geobox: GeoBox | None = None,
+    overview: Overview | None = None,
+    scores: Mapping[str, Any] | None = None,
+    inputs: Sequence[str] = (),
+    files: Sequence[str] = (),
+) -> ReportData:
+    """Say what ``run.json`` holds.
+
+    Parameters
+    ----------
+    run
+        The record of a run; what is missing from it is left out of the page.
+    legend, geobox, overview
+        Of the mask.
+    scores
+        The bundle's held-out scores.
+    inputs, files
+        Names, without folders, of what was read and of the outputs.
+    """
+    scene = run.get("scene", {})
+    lines = _area_lines(run.get("areas", ()), legend)
+    return ReportData(
+        title=f"Class map of {scene.get('name', 'a scene')}",
+        subtitle=_subtitle(run),
+        legend=legend,
+        headlines=tuple(_headlines(run, lines)),
+        warnings=tuple(_warnings(run)),
+        areas=lines,
+        area_note=_area_note(run),
+        overview=overview,
+        steps=tuple((name.replace("_", " "), float(s)) for name, s in run.get("seconds", {}).items() if s >= 0.001),
+        sections=tuple(s for s in _sections(run, geobox, scores or {}, inputs) if s.rows),
+        files=tuple((name, FILES.get(name, "")) for name in files),
+    )
+
+
+FILES = {
+    "mask.tif": "the class map: Cloud Optimized GeoTIFF with palette and names",
+    "confidence.tif": "probability of the class, in percent",
+    "probabilities.zarr": "probability of every class",
+    "polygons.gpkg": "polygons with class and area, styled for QGIS",
+    "areas.csv": "area of each class",
+    "item.json": "STAC Item that describes these files",
+    "run.json": "provenance, settings, timings",
+    "mask.qml": "colours and names for QGIS",
+    "mask.tif.aux.xml": "names and attribute table for GDAL, QGIS and ArcGIS",
+}
+
+
+def number(value: float) -> str:
+    """A number with separated thousands and about four significant digits."""
+    size = abs(value)
+    return f"{value:,.{0 if size >= 1000 or value == int(value) else 1 if size >= 100 else 2 if size >= 1 else 4}f}"
+
+
+def percent(share: float) -> str:
+    """A share (0-1) in percent; small ones keep their digits."""
+    return f"{100 * share:.{1 if share >= 0.1 or share == 0 else 2 if share >= 0.001 else 4}f} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 120:
+        return f"{seconds:.{2 if seconds < 10 else 1}f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def volume(size: float) -> str:
+    """Bytes with a binary unit."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def _subtitle(run: Mapping[str, Any]) -> str:
+    bundle = run.get("bundle", {})
+    made = f"by {bundle['name']} {bundle.get('version', '')}".rstrip() if bundle.get("name") else ""
+    return " · ".join(
+        part for part in (made, f"run {run['run']}" if "run" in run else "", run.get("finished", "")) if part
+    )
+
+
+def _area_lines(areas: Sequence[Mapping[str, Any]], legend: Legend) -> tuple[AreaLine, ...]:
+    lines = [
+        AreaLine(
+            str(row["class_name"]), _hex(legend.colours.get(int(row["class_id"]), (128, 128, 128))),
+            int(row["n_pixels"]), float(row["area_ha"]), float(row["share"]),
+        )
+        for row in areas
+    ]  # fmt: skip
+    return tuple(sorted(lines, key=lambda line: -line.area_ha))
+
+
+def _area_note(run: Mapping[str, Any]) -> str:
+    methods = sorted({str(row.get("area_method", "")) for row in run.get("areas", ())} - {""})
+    text = "; ".join(f"{method} ({_METHODS[method]})" if method in _METHODS else method for method in methods)
+    empty = _pixels(run) - sum(int(row["n_pixels"]) for row in run.get("areas", ()))
+    parts = ["Summed over pixels, not polygons", f"method: {text}" if text else ""]
+    if empty > 0:
+        parts.append(
+            f"{number(empty)} pixels without data ({percent(empty / _pixels(run))} of the scene) are not in it"
+        )
+    return ". ".join(part[0].upper() + part[1:] for part in parts if part) + "."
+
+
+def _headlines(run: Mapping[str, Any], lines: Sequence[AreaLine]) -> Iterator[Headline]:
+    if lines:
+        hectares = sum(line.area_ha for line in lines)
+        value = f"{number(hectares / 100)} km²" if hectares >= 1000 else f"{number(hectares)} ha"
+        found = sum(line.n_pixels > 0 for line in lines)
+        yield Headline("Mapped area", value, f"{found} of {len(lines)} classes found")
+        yield Headline("Largest class", lines[0].name, percent(lines[0].share))
+    if run.get("polygons") is not None:
+        yield Headline("Polygons", number(run["polygons"]))
+    seams = run.get("seams")
+    if seams:
+        good = float(seams["share"]) <= _SEAMS_GOOD
+        note = "of pixels would change with twice the halo" + ("" if good else "; a larger --halo would help")
+        yield Headline("Seam score", percent(float(seams["share"])), note)
+    predict = float(run.get("seconds", {}).get("predict", 0))
+    if predict:
+        speed = _pixels(run) / predict / 1e6
+        resumed = run.get("blocks", {}).get("resumed", 0)
+        yield Headline("Prediction", duration(predict), "resumed" if resumed else f"{number(round(speed, 3))} Mpx/s")
+
+
+def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
+    failed = run.get("blocks", {}).get("failed", {})
+    total = run.get("plan", {}).get("blocks", "?")
+    if failed:
+        yield f"{len(failed)} of {total} blocks failed and are nodata; the same command tries them again."
+    for block, why in list(failed.items())[:20]:
+        yield f"Block {block}: {why}"
+    yield from (str(note) for note in run.get("scene", {}).get("notes", ()))
+    if any(row.get("area_method") == "planar" for row in run.get("areas", ())):
+        yield "Areas are planar: they are true only as far as the CRS keeps areas."
+
+
+def _sections(
+    run: Mapping[str, Any], geobox: GeoBox | None, scores: Mapping[str, Any], inputs: Sequence[str]
+) -> Iterator[Section]:
+    yield Section("Scene", _rows(_scene(run, geobox, inputs)))
+    yield Section("Model", _rows(_model(run)))
+    yield Section("Scores of the model on held-out data", _rows((name, value) for name, value in _flat(scores)))
+    yield Section("Plan", _rows(_plan(run)))
+    yield Section("Settings", _rows(_set(run.get("settings", {}))))
+    yield Section("Provenance", _rows(_provenance(run)))
+
+
+def _scene(run: Mapping[str, Any], geobox: GeoBox | None, inputs: Sequence[str]) -> Iterator[tuple[str, object]]:
+    scene, shape = run.get("scene", {}), run.get("plan", {}).get("shape")
+    yield "Name", scene.get("name")
+    yield "Product", scene.get("product")
+    yield "Files", ", ".join(inputs)
+    yield "Bands", ", ".join(scene.get("bands", ()))
+    yield "Size", f"{number(shape[0])} rows by {number(shape[1])} columns" if shape else None
+    if geobox is not None:
+        crs = rasterio.crs.CRS.from_wkt(geobox.crs)
+        authority = crs.to_authority(confidence_threshold=90)
+        unit = "°" if crs.is_geographic else " m" if crs.linear_units == "metre" else f" {crs.linear_units}"
+        yield "Pixel", " by ".join(f"{side:.9g}{unit}" for side in geobox.res)
+        yield "CRS", ":".join(authority) if authority else crs.to_wkt()[:60] + " …"
+
+
+def _model(run: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    bundle, choice = run.get("bundle", {}), run.get("choice", {})
+    yield "Bundle", f"{bundle.get('name', '')} {bundle.get('version', '')}".strip()
+    yield "Digest", bundle.get("digest")
+    yield "Backend", choice.get("backend")
+    yield "Device", choice.get("device")
+    yield "Precision", choice.get("precision")
+    agreement = choice.get("agreement")
+    yield (
+        "Agreement with fp32",
+        f"{percent(float(agreement))} of the sample's pixels" if agreement is not None else None,
+    )
+    yield "Batch", choice.get("batch_size")
+    yield "Versions", ", ".join(f"{name} {version}" for name, version in choice.get("versions", ()))
+
+
+def _plan(run: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    plan, blocks = run.get("plan", {}), run.get("blocks", {})
+    if plan:
+        yield (
+            "Chips",
+            f"{number(plan['chips'])} of {plan['chip_size']} px, halo {plan['halo']} px, stride {plan['stride']} px",
+        )
+        yield "Blocks", f"{number(plan['blocks'])} of {plan['block_size']} px"
+        yield "Memory of a worker", volume(plan["memory_per_worker_bytes"]) + " planned"
+    yield "Workers", run.get("workers")
+    if blocks:
+        counts = {"run": blocks.get("run"), "taken from an earlier run": blocks.get("resumed")}
+        done = [f"{number(count)} {what}" for what, count in counts.items() if count]
+        yield "Blocks done", ", ".join([*done, f"{len(blocks.get('failed', {}))} failed"])
+
+
+def _set(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Settings that were asked for, or that say something: not the empty ones."""
+    for name, value in sorted(settings.items()):
+        if isinstance(value, Mapping):
+            yield from ((f"{name}: {inner}", found) for inner, found in _set(value))
+        elif value not in (None, False, 0, "", "none", "auto", [], ()):
+            yield name.replace("_", " "), "yes" if value is True else value
+
+
+def _provenance(run: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "geoseg", run.get("geoseg")
+    yield "Run", run.get("run")
+    yield "Plan digest", run.get("plan_digest")
+    yield "Scene fingerprint", run.get("scene", {}).get("fingerprint")
+    yield "Finished", run.get("finished")
+
+
+def _flat(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in scores.items():
+        label = f"{prefix}{str(name).replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{label}: ")
+        elif isinstance(value, float):
+            yield label, f"{value:.4g}"
+        elif isinstance(value, (str, int)):
+            yield label, value
+
+
+def _rows(pairs: Iterator[tuple[str, object]]) -> Rows:
+    return tuple((name, str(value)) for name, value in pairs if value not in (None, "", []))
+
+
+def _pixels(run: Mapping[str, Any]) -> int:
+    rows, cols = run.get("plan", {}).get("shape", (0, 0))
+    return int(rows) * int(cols)
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
