@@ -147,7 +147,10 @@ def predict_options(command: Command) -> Command:
 
 # The plan
 
-chip_size = click.option("--chip-size", type=PIXELS, metavar="PIXELS", help="Side of a chip; the bundle's by default.")
+chip_size = click.option(
+    "--chip-size", type=pixels_or_auto, metavar="PIXELS|auto",
+    help="Side of a chip; the bundle's by default; auto: what predicts the fewest pixels twice.",
+)  # fmt: skip
 halo = click.option(
     "--halo", type=pixels_or_auto, metavar="PIXELS|auto",
     help="Context per side of a chip, read and dropped; the bundle's by default.",
@@ -180,6 +183,7 @@ simplify = click.option(
 
 
 def stack(command: Command, *decorators: Callable[[Command], Command]) -> Command:
+    """Decorate ``command`` with several options; they show in this order."""
     for decorator in reversed(decorators):
         command = decorator(command)
     return command

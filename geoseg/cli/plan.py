@@ -23,6 +23,7 @@ def command(scenes: tuple[str, ...], **given: Any) -> None:
     """Say what a run of SCENE would take, before any of it runs."""
     from geoseg.config import SegmentSettings
     from geoseg.jobs.estimate import estimate, grid_geojson
+    from geoseg.jobs.plan import fitted
     from geoseg.model.bundle import open_bundle
     from geoseg.raster.scene import open_scene
 
@@ -31,6 +32,6 @@ def command(scenes: tuple[str, ...], **given: Any) -> None:
     scene_keys = ("bands", "nodata", "scale", "offset", "assume_crs", "quality", "time", "allow_remote")
     opened = {name: given.pop(name) for name in scene_keys if name in given}
     settings = SegmentSettings.of(**{k: v for k, v in given.items() if v is not None})
-    scene = open_scene(list(scenes), **opened).select([band.name for band in bundle.bands])
+    scene = fitted(open_scene(list(scenes), **opened), bundle)
     found = grid_geojson(scene, bundle, settings) if geojson else estimate(scene, bundle, settings, timing=timing)
     click.echo(json.dumps(found, indent=None if geojson else 2))

@@ -13,11 +13,33 @@ def stitch_options(command: options.Command) -> options.Command:
     """How chips become a mask."""
     return options.stack(
         command,
-        click.option("--blend", type=click.Choice(["none", "hann", "linear"]), default="none", show_default=True, help="Weights of overlapping chips; none keeps each chip's core."),
+        click.option(
+            "--blend",
+            type=click.Choice(["none", "hann", "linear"]),
+            default="none",
+            show_default=True,
+            help="Weights of overlapping chips; none keeps each chip's core.",
+        ),
         click.option("--tta", is_flag=True, help="Mean over the eight symmetries of a chip; eight times the work."),
-        click.option("--on-bad-block", type=click.Choice(["stop", "nodata"]), default="stop", show_default=True, help="What an unreadable block or a non-finite prediction does."),
-        click.option("--mask-with", type=options.PATH, metavar="DIR", help="A bundle, run first, whose --mask-classes become nodata."),
-        click.option("--mask-classes", type=options.names, metavar="NAME,...", help="Classes of --mask-with, such as cloud,shadow."),
+        click.option(
+            "--on-bad-block",
+            type=click.Choice(["stop", "nodata"]),
+            default="stop",
+            show_default=True,
+            help="What an unreadable block or a non-finite prediction does.",
+        ),
+        click.option(
+            "--mask-with",
+            type=options.PATH,
+            metavar="DIR",
+            help="A bundle, run first, whose --mask-classes become nodata.",
+        ),
+        click.option(
+            "--mask-classes",
+            type=options.names,
+            metavar="NAME,...",
+            help="Classes of --mask-with, such as cloud,shadow.",
+        ),
     )
 
 
@@ -25,11 +47,25 @@ def run_options(command: options.Command) -> options.Command:
     """Where and how blocks run."""
     return options.stack(
         command,
-        click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Local worker processes; 0: this process."),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=0),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Local worker processes; 0: this process.",
+        ),
         options.scheduler,
-        click.option("--work", type=options.PATH, metavar="DIR", help="Folder for committed blocks; by default a hidden one in OUT."),
+        click.option(
+            "--work",
+            type=options.PATH,
+            metavar="DIR",
+            help="Folder for committed blocks; by default a hidden one in OUT.",
+        ),
         click.option("--restart", is_flag=True, help="Drop the blocks of an unfinished run."),
-        click.option("--progress", type=options.PATH, metavar="FILE", help="Append one JSON line for each committed block."),
+        click.option(
+            "--progress", type=options.PATH, metavar="FILE", help="Append one JSON line for each committed block."
+        ),
     )
 
 
@@ -38,10 +74,20 @@ def filter_options(command: options.Command) -> options.Command:
     radius = click.IntRange(0, 64)
     return options.stack(
         command,
-        click.option("--crf", type=click.IntRange(0, 50), default=0, metavar="ITERATIONS", help="Mean-field CRF guided by the image."),
+        click.option(
+            "--crf",
+            type=click.IntRange(0, 50),
+            default=0,
+            metavar="ITERATIONS",
+            help="Mean-field CRF guided by the image.",
+        ),
         click.option("--majority", type=radius, default=0, metavar="PIXELS", help="Radius of the majority filter."),
-        click.option("--opening", type=radius, default=0, metavar="PIXELS", help="Radius of the morphological opening."),
-        click.option("--closing", type=radius, default=0, metavar="PIXELS", help="Radius of the morphological closing."),
+        click.option(
+            "--opening", type=radius, default=0, metavar="PIXELS", help="Radius of the morphological opening."
+        ),
+        click.option(
+            "--closing", type=radius, default=0, metavar="PIXELS", help="Radius of the morphological closing."
+        ),
         options.min_area,
     )
 

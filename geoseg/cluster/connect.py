@@ -11,7 +11,10 @@ from geoseg.errors import ResourceError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """``workers`` processes on this machine (0: this process alone), or the ``scheduler`` at an address; ``device`` as asked for."""
+    """``workers`` processes on this machine (0: this process alone), or the ``scheduler`` at an address.
+
+    ``patience`` is how many seconds a run waits for a worker before the cluster counts as lost.
+    """
 
     workers: int = 0
     scheduler: str | None = None
@@ -59,7 +62,9 @@ def threads_each(settings: ClusterSettings) -> int | None:
     """Network threads of each worker: the processors shared out; None on a scheduler, whose workers know best."""
     if settings.threads or settings.scheduler:
         return settings.threads
-    return max(len(os.sched_getaffinity(0)) // max(settings.workers, 1), 1) if hasattr(os, "sched_getaffinity") else None
+    return (
+        max(len(os.sched_getaffinity(0)) // max(settings.workers, 1), 1) if hasattr(os, "sched_getaffinity") else None
+    )
 
 
 def visible_gpus() -> list[str]:

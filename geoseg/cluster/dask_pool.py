@@ -19,9 +19,20 @@ from concurrent.futures import CancelledError
 from typing import Any, NoReturn, Self
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, Nanny, Scheduler, SpecCluster, WorkerPlugin, get_worker
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    LocalCluster,
+    Nanny,
+    Scheduler,
+    SpecCluster,
+    WorkerPlugin,
+    get_worker,
+)
 
 from geoseg.cluster.connect import ClusterSettings
+from geoseg.cluster.journal import Receipt
 from geoseg.cluster.pool import Job, Outcome
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.errors import ClusterLost, ResourceError
@@ -43,7 +54,11 @@ _CONFIG = {
     "distributed.worker.memory.terminate": False,
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.admin.low-level-log-length": 100,
-    "distributed.logging": {"distributed": "critical", "distributed.nanny": "critical", "distributed.worker": "critical"},
+    "distributed.logging": {
+        "distributed": "critical",
+        "distributed.nanny": "critical",
+        "distributed.worker": "critical",
+    },
 }
 
 
@@ -51,6 +66,7 @@ class JobPlugin(WorkerPlugin):
     """Carries the job to each worker and keeps its worker object there."""
 
     def __init__(self, name: str, job: Job) -> None:
+        """Keep the job until a worker asks."""
         self.name = name
         self.job = job
 
@@ -114,7 +130,9 @@ class DaskPool:
             error = future.exception()
             if not isinstance(error, KilledWorker):
                 return future.result()
-        raise ResourceError.of("WORKER", getattr(function, "__name__", "call"), "its worker died three times", "Check memory; see the log")
+        raise ResourceError.of(
+            "WORKER", getattr(function, "__name__", "call"), "its worker died three times", "Check memory; see the log"
+        )
 
     def install(self, job: Job) -> None:
         """Send the job to every worker, now and to come."""
@@ -147,21 +165,28 @@ class DaskPool:
                 suspects.append(block)
                 continue
             what = f"the worker died {DEATHS} times at this block"
-            yield block, ResourceError.of("WORKER", block.name, what, "Give workers more memory, or smaller blocks by --block-size")
+            yield (
+                block,
+                ResourceError.of(
+                    "WORKER", block.name, what, "Give workers more memory, or smaller blocks by --block-size"
+                ),
+            )
 
     def _room(self) -> int:
         return max(len(self._slots), 1) * (READ_AHEAD + 1)
 
     def _fly(self, step: str, blocks: Iterable[Block], room: Callable[[], int]) -> Iterator[tuple[Block, Outcome]]:
-        done: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        flying: dict[str, tuple[Future, Block]] = {}
+        done: queue.SimpleQueue[Future[Receipt]] = queue.SimpleQueue()
+        flying: dict[str, tuple[Future[Receipt], Block]] = {}
         todo = iter(blocks)
         allowed = room()
         quiet = time.monotonic()
         while True:
             while len(flying) < allowed and (block := next(todo, None)) is not None:
                 key = f"{self._plugin}-{step}-{block.name}-{uuid.uuid4().hex[:8]}"
-                future = self._client.submit(_work, self._plugin, step, block, key=key, pure=False, resources=self._resources)
+                future = self._client.submit(
+                    _work, self._plugin, step, block, key=key, pure=False, resources=self._resources
+                )
                 flying[key] = (future, block)
                 future.add_done_callback(done.put)
             if not flying:
@@ -174,11 +199,11 @@ class DaskPool:
                 continue
             if time.monotonic() - quiet > 5:
                 quiet, allowed = time.monotonic(), room()
-            _, block = flying.pop(future.key)
+            _, block = flying.pop(str(future.key))
             yield block, self._outcome(future)
             future.release()
 
-    def _outcome(self, future: Future) -> Outcome:
+    def _outcome(self, future: Future[Receipt]) -> Outcome:
         """The receipt or the error of a finished future; ClusterLost when neither can be had any more."""
         try:
             outcome: Outcome = future.result(timeout=self._settings.patience)
@@ -261,13 +286,20 @@ def remote(address: str, patience: float) -> tuple[Client, None]:
         with dask.config.set(_CONFIG):
             return Client(address, timeout=min(patience, 20), set_as_default=False, direct_to_workers=False), None
     except (OSError, TimeoutError, ValueError) as error:
-        raise ClusterLost.of("CLUSTER", address, f"cannot reach the scheduler ({error})", "Check --scheduler and the network") from None
+        raise ClusterLost.of(
+            "CLUSTER", address, f"cannot reach the scheduler ({error})", "Check --scheduler and the network"
+        ) from None
 
 
 def _work(plugin: str, step: str, block: Block) -> Any:
-    return getattr(get_worker().plugins[plugin].block_worker, step)(block)
+    return getattr(_worker_of(plugin), step)(block)
 
 
 def _ask(plugin: str, function: Callable[..., Any], *args: Any) -> Any:
-    return function(get_worker().plugins[plugin].block_worker, *args)
+    return function(_worker_of(plugin), *args)
 
+
+def _worker_of(plugin: str) -> Any:
+    found = get_worker().plugins[plugin]
+    assert isinstance(found, JobPlugin)
+    return found.block_worker

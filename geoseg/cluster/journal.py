@@ -24,7 +24,7 @@ from typing import IO, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from geoseg.errors import Conflict, InputRefused
+from geoseg.errors import Conflict, ResourceError
 from geoseg.grid.blocks import Block, BlockGrid
 from geoseg.grid.geobox import Window
 from geoseg.raster.files import write_durable
@@ -90,23 +90,28 @@ class BlockStore:
         except FileNotFoundError:
             return None
 
-    def committed(self) -> list[Receipt]:
-        """Receipts of every committed block, in row-major order."""
-        return [receipt for block in self.grid if (receipt := self.receipt(block))]
-
     def done(self) -> set[str]:
         """Names of committed blocks, by one look into the folder."""
         return {entry.name[:-4] for entry in os.scandir(self.folder) if entry.name.endswith(".blk")}
 
-    def intact(self, block: Block) -> bool:
-        """True when the payload still has the hash of its receipt."""
-        with self.path(block).open("rb") as file:
-            receipt = Receipt.parse(file.readline())
-            return hashlib.file_digest(file, "sha256").hexdigest() == receipt.sha256
+    def check(self) -> None:
+        """Compare every committed block with the hash of its receipt.
 
-    def discard(self, block: Block) -> None:
-        """Drop a block so that the next run computes it again."""
-        self.path(block).unlink(missing_ok=True)
+        Raises
+        ------
+        ResourceError
+            ``DISK``: a block is not what was written; it is dropped, so that the next run computes it again.
+        """
+        for name in self.done():
+            path = Path(self.folder) / f"{name}.blk"
+            with path.open("rb") as file:
+                receipt = Receipt.parse(file.readline())
+                same = hashlib.file_digest(file, "sha256").hexdigest() == receipt.sha256
+            if not same:
+                path.unlink()
+                raise ResourceError.of(
+                    "DISK", path.name, "a committed block is damaged", "The same command computes it again"
+                )
 
     def read_rows(self, block: Block, layer: str, start: int, stop: int) -> Array:
         """Rows ``start .. stop`` of a block's layer, counted in the block; the layer's empty value where it was never committed."""
@@ -120,7 +125,9 @@ class BlockStore:
         except FileNotFoundError:
             return np.full((stop - start, cols), self.empty.get(layer, 0), np.uint8)
         if flat.size != (stop - start) * cols:
-            raise InputRefused.of("WORK", self.path(block), "the block file is short", "Run again with --restart")
+            raise ResourceError.of(
+                "DISK", self.path(block), "a committed block is cut short", "Run again with --restart"
+            )
         return flat.reshape(stop - start, cols)
 
     def read_window(self, window: Window, layer: str = "mask") -> Array:

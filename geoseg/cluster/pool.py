@@ -48,7 +48,7 @@ class Pool(Protocol):
 
 
 class LocalPool:
-    """This process alone: a cluster of one, with threads that read ahead and write behind."""
+    """The calling process alone: a cluster of one, with threads that read ahead and write behind."""
 
     workers = 1
 

@@ -48,7 +48,11 @@ def digests_of(scene: Scene, bundle: Bundle, choice: Choice, plan: Plan, setting
         "mask_with": [open_bundle(settings.mask_with).digest, *settings.mask_classes] if settings.mask_with else None,
     }
     inputs = digest([scene.fingerprint, scene.stamps, bundle.digest])
-    work = {"blocks": plan.grid.chips_per_side, "layers": [settings.confidence, settings.probabilities], "inputs": inputs}
+    work = {
+        "blocks": plan.grid.chips_per_side,
+        "layers": [settings.confidence, settings.probabilities],
+        "inputs": inputs,
+    }
     whole = digest({**prediction, "filters": settings.filters.model_dump()})
     return Digests(plan=whole, key=digest({**prediction, **work}), inputs=inputs)
 

@@ -34,7 +34,9 @@ def estimate(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, timing:
     each = time_chips(worker)
     found["choice"] = asdict(worker.job.choice)
     found["seconds_per_chip"] = round(each, 5)
-    found["estimated_seconds"] = round(each * len(plan.chips) * (8 if settings.tta else 1) / max(settings.workers, 1), 1)
+    found["estimated_seconds"] = round(
+        each * len(plan.chips) * (8 if settings.tta else 1) / max(settings.workers, 1), 1
+    )
     return plan.facts() | found
 
 
@@ -54,7 +56,9 @@ def network_of(
 def halo_for(worker: BlockWorker) -> dict[str, Any]:
     """The smallest halo whose seams differ in fewer than 0.1 % of the pixels, with the figures that say so."""
     job = worker.job
-    return asdict(propose_halo(worker.predictor, lambda w: read_window(job.scene, w), job.grid.chips, job.normalization))
+    return asdict(
+        propose_halo(worker.predictor, lambda w: read_window(job.scene, w), job.grid.chips, job.normalization)
+    )
 
 
 def grid_geojson(scene: Scene, bundle: Bundle, settings: SegmentSettings) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Outputs:
         return str(path)
 
     def publish(self, journal: Journal, *, keep_work: bool) -> None:
-        """Give everything its final name, ``run.json`` last; then the work folder goes, unless failed blocks are to be tried again."""
+        """Give everything its final name, ``run.json`` last; then the blocks go, unless failed ones are to be tried again."""
         fsync_tree(self.staging)
         (self.folder / "run.json").unlink(missing_ok=True)
         for name in NAMES:

@@ -15,6 +15,7 @@ from geoseg.errors import UsageError
 from geoseg.grid.blocks import BlockGrid
 from geoseg.grid.chips import ChipGrid
 from geoseg.model.bundle import Bundle
+from geoseg.model.context import is_local
 from geoseg.raster.scene import Scene
 
 CHIP_CANDIDATES = (512, 576, 640, 768, 896, 1024, 1088, 1280, 1536, 1792, 2112)
@@ -60,7 +61,12 @@ class Plan:
         """Uncompressed bytes that all blocks read, halos included."""
         rows, cols = self.chips.shape
         down, across = self.grid.counts
-        return (rows + 2 * self.chips.halo * (down - 1)) * (cols + 2 * self.chips.halo * (across - 1)) * self.bands * self.itemsize
+        return (
+            (rows + 2 * self.chips.halo * (down - 1))
+            * (cols + 2 * self.chips.halo * (across - 1))
+            * self.bands
+            * self.itemsize
+        )
 
     @property
     def write_bytes(self) -> int:
@@ -78,6 +84,11 @@ class Plan:
             "memory_per_worker_bytes": self.worker_bytes,
             "read_bytes": self.read_bytes, "write_bytes": self.write_bytes,
         }  # fmt: skip
+
+
+def fitted(scene: Scene, bundle: Bundle) -> Scene:
+    """The scene as the bundle wants it: its bands by name, in its order and units; refused where that cannot be."""
+    return scene.select([band.name for band in bundle.bands]).in_units(bundle.units)
 
 
 def make_plan(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, halo: int | None = None) -> Plan:
@@ -111,7 +122,7 @@ def chip_size(shape: tuple[int, int], bundle: Bundle, settings: SegmentSettings,
         return bundle.chip_size if settings.chip_size in (None, "auto") else _fixed(bundle, int(settings.chip_size))
     if settings.chip_size != "auto":
         return int(settings.chip_size)
-    if not bundle.local:
+    if not is_local(bundle.network):
         return bundle.chip_size
     sizes = [s for s in CHIP_CANDIDATES if s % bundle.align == 0 and s > 2 * halo] or [bundle.chip_size]
     return min(sizes, key=lambda s: (len(ChipGrid(shape, s, halo, bundle.align)) * s * s, s))
@@ -120,7 +131,9 @@ def chip_size(shape: tuple[int, int], bundle: Bundle, settings: SegmentSettings,
 def _fixed(bundle: Bundle, size: int) -> int:
     if size != bundle.chip_size:
         remedy = f"Leave --chip-size out, or set it to {bundle.chip_size}"
-        raise UsageError.of("PLAN", bundle.name, f"the bundle accepts chips of {bundle.chip_size} only, not {size}", remedy)
+        raise UsageError.of(
+            "PLAN", bundle.name, f"the bundle accepts chips of {bundle.chip_size} only, not {size}", remedy
+        )
     return size
 
 

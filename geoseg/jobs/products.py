@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from geoseg.model.bundle import Bundle
 from geoseg.model.predict import Choice
 from geoseg.raster.files import write_durable
 from geoseg.raster.scene import Scene
-from geoseg.raster.write import write_mask
+from geoseg.raster.write import RasterInfo, write_mask, write_raster
+from geoseg.report.item import ItemFacts, build_item, write_item
 from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
 from geoseg.vector.polygonize import iter_polygons
 from geoseg.vector.write import write_polygons
@@ -63,19 +65,22 @@ class Facts:
 
 def write_products(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[str, Any]:
     """Write everything into the hidden folder; returns what ``run.json`` says."""
-    out, legend, geobox = outputs.staging, facts.bundle.legend, facts.scene.geobox
+    out, settings = outputs.staging, facts.settings
     areas = _timed(facts, "mask", lambda: _write_mask(outputs, facts, mask))
+    if settings.confidence:
+        _timed(facts, "confidence", lambda: _write_confidence(outputs, facts, mask))
     write_areas(out / "areas.csv", areas)
-    polygons = None
-    if facts.settings.only != "mask":
-        regions = iter_polygons(mask.read, geobox, nodata=legend.nodata)
-        polygons = _timed(facts, "polygons", lambda: write_polygons(out / "polygons.gpkg", regions, geobox, legend))
+    polygons = (
+        None if settings.only == "mask" else _timed(facts, "polygons", lambda: _write_polygons(outputs, facts, mask))
+    )
+    write_item(out / "item.json", build_item(_item_facts(facts), out, pending=("run.json", "report.html")))
     run = run_record(facts, areas, polygons)
     write_durable(out / "run.json", (json.dumps(run, indent=1, sort_keys=True) + "\n").encode())
     return run
 
 
 def _write_mask(outputs: Outputs, facts: Facts, mask: SettledMask) -> list[ClassArea]:
+    """One pass over the strips: they are counted as they are written."""
     counter = AreaCounter(facts.scene.geobox, facts.bundle.legend)
 
     def counted() -> Iterator[tuple[int, np.ndarray]]:
@@ -85,6 +90,31 @@ def _write_mask(outputs: Outputs, facts: Facts, mask: SettledMask) -> list[Class
 
     write_mask(outputs.staging / "mask.tif", facts.scene.geobox, facts.bundle.legend, counted(), tags=facts.tags)
     return counter.rows()
+
+
+def _write_confidence(outputs: Outputs, facts: Facts, mask: SettledMask) -> None:
+    nodata = facts.bundle.legend.nodata
+    strips = (
+        (row, np.where(values == nodata, np.uint8(255), percent)) for row, values, percent in mask.pairs("confidence")
+    )
+    info = RasterInfo("confidence, percent", tags=facts.tags)
+    write_raster(outputs.staging / "confidence.tif", facts.scene.geobox, strips, info=info)
+
+
+def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask) -> int:
+    geobox, legend = facts.scene.geobox, facts.bundle.legend
+    confidence = (lambda window: mask.store.read_window(window, "confidence")) if facts.settings.confidence else None
+    regions = iter_polygons(mask.read, geobox, nodata=legend.nodata, confidence=confidence)
+    return write_polygons(outputs.staging / "polygons.gpkg", regions, geobox, legend)
+
+
+def _item_facts(facts: Facts) -> ItemFacts:
+    scene, bundle = facts.scene, facts.bundle
+    return ItemFacts(
+        facts.digests.run_id, scene.name, scene.geobox, bundle.legend, scene.datetime,
+        inputs=sorted({Path(band.path).name for band in scene.bands}), software={"geoseg": geoseg.__version__},
+        digests={"plan": facts.digests.plan, "scene": scene.fingerprint}, model=bundle.id, card=json.loads(bundle.card),
+    )  # fmt: skip
 
 
 def run_record(facts: Facts, areas: list[ClassArea], polygons: int | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from geoseg.config import SegmentSettings
 from geoseg.errors import DoneInPart
 from geoseg.jobs.digest import digest, digests_of
 from geoseg.jobs.outputs import Outputs
-from geoseg.jobs.plan import Plan, make_plan
+from geoseg.jobs.plan import Plan, fitted, make_plan
 from geoseg.jobs.products import Facts, write_products
 from geoseg.jobs.settle import filter_settings, seam_score_of, settled
 from geoseg.mask.stitch import StitchSettings
@@ -87,8 +87,7 @@ def segment(
     outputs = Outputs(Path(out), settings)
     report = to_file(Path(settings.progress), on_progress) if settings.progress else on_progress or _silent
 
-    run = _Run(whole, whole.select([band.name for band in bundle.bands]), bundle, settings, outputs, report)
-    return run.go()
+    return _Run(whole, fitted(whole, bundle), bundle, settings, outputs, report).go()
 
 
 @dataclass(slots=True)
@@ -121,13 +120,17 @@ class _Run:
             filtered = self.timed("filter", lambda: self.filter(pool, job))
             mask = self.timed("sieve", lambda: settled(job, self.settings))
             facts = Facts(self.scene, self.bundle, self.settings, choice, plan, digests, pool.workers, score, resumed)
-            facts = replace(facts, outcomes={"mask_with": cloudy, "predict": predicted, "filter": filtered}, seconds=self.seconds)
+            facts = replace(
+                facts, outcomes={"mask_with": cloudy, "predict": predicted, "filter": filtered}, seconds=self.seconds
+            )
             run = write_products(self.outputs, facts, mask)
             self.outputs.publish(journal, keep_work=bool(facts.failed))
         if facts.failed:
             names = ", ".join(sorted(facts.failed)[:3])
             what = f"{len(facts.failed)} of {len(plan.grid)} blocks failed and are nodata ({names})"
-            raise DoneInPart.of("BLOCKS", self.outputs.folder, what, "run.json names them; the same command tries them again")
+            raise DoneInPart.of(
+                "BLOCKS", self.outputs.folder, what, "run.json names them; the same command tries them again"
+            )
         return SegmentResult(self.outputs.folder, run)
 
     @property
@@ -162,11 +165,13 @@ class _Run:
         if not self.settings.mask_with:
             return None, Outcomes()
         bundle = open_bundle(self.settings.mask_with)
-        scene = self.whole.select([band.name for band in bundle.bands])
+        scene = fitted(self.whole, bundle)
         plan = make_plan(scene, bundle, SegmentSettings(block_size=self.settings.block_size))
         choice = pool.call(choose, bundle, device=self.device, threads=job.threads)
         store = journal.store("mask_with", plan.grid, {"mask": bundle.legend.nodata})
-        pool.install(BlockJob(scene, bundle, choice, plan.grid, StitchSettings(), job.filters, store, store, job.threads))
+        pool.install(
+            BlockJob(scene, bundle, choice, plan.grid, StitchSettings(), job.filters, store, store, job.threads)
+        )
         outcomes = self.step(pool, "predict", store)
         values = tuple(bundle.legend.value_of(name) for name in self.settings.mask_classes)
         return Veto(store, values), outcomes

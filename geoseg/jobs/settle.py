@@ -11,7 +11,7 @@ from geoseg.cluster.journal import BlockStore
 from geoseg.cluster.pool import Pool
 from geoseg.cluster.worker import BlockJob, BlockWorker
 from geoseg.config import SegmentSettings
-from geoseg.grid.geobox import GeoBox, Window
+from geoseg.grid.geobox import Window
 from geoseg.mask.filter import FilterSettings
 from geoseg.mask.score import SeamScore, seam_score
 from geoseg.raster.read import read_window
@@ -32,12 +32,20 @@ class SettledMask:
         mask = self.store.read_window(window)
         return self.relabel(window, mask) if self.relabel else mask
 
-    def strips(self, layer: str = "mask") -> Iterator[tuple[int, np.ndarray]]:
-        """(first row, strip) from top to bottom; every block's hash is checked before its rows are used."""
+    def strips(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(first row, strip of the mask) from top to bottom; a block's hash is checked before its rows are used."""
+        self.store.check()
+        for window in self._windows():
+            yield window.row, self.read(window)
+
+    def pairs(self, layer: str) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """(first row, strip of the mask, strip of another layer) from top to bottom."""
+        for window in self._windows():
+            yield window.row, self.read(window), self.store.read_window(window, layer)
+
+    def _windows(self) -> Iterator[Window]:
         rows, cols = self.store.grid.chips.shape
-        for row in range(0, rows, STRIP):
-            window = Window(row, 0, min(STRIP, rows - row), cols)
-            yield row, self.read(window) if layer == "mask" else self.store.read_window(window, layer)
+        return (Window(row, 0, min(STRIP, rows - row), cols) for row in range(0, rows, STRIP))
 
 
 def filter_settings(settings: SegmentSettings) -> FilterSettings:
@@ -64,9 +72,3 @@ def _score(worker: BlockWorker, chips: int) -> SeamScore | None:
     return seam_score(
         worker.predictor, lambda window: read_window(job.scene, window), job.grid.chips, job.normalization, chips=chips
     )
-
-
-def pixel_area(geobox: GeoBox) -> float:
-    """Area of a pixel in the CRS's plane, in its squared units."""
-    a, b, _, d, e, _ = geobox.transform
-    return abs(a * e - b * d)

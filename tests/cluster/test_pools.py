@@ -109,7 +109,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class scheduler:  # noqa: N801
+class scheduler:
     """A Dask scheduler in a process of its own."""
 
     process: subprocess.Popen[bytes]
@@ -125,7 +125,7 @@ class scheduler:  # noqa: N801
         end(type(self).process)
 
 
-class worker:  # noqa: N801
+class worker:
     """A Dask worker in a process of its own, without a nanny."""
 
     def __init__(self, address: str, *words: str) -> None:
@@ -140,7 +140,9 @@ class worker:  # noqa: N801
 
 
 def run_dask(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "dask", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -27,7 +27,9 @@ def write_scene(path: Path, shape: tuple[int, int] = (300, 420), seed: int = 0, 
     image[:, : rows // 5, : cols // 5] = 0
     profile = {"driver": "GTiff", "height": rows, "width": cols, "count": len(BANDS), "dtype": "uint16", "nodata": 0}
     transform = rasterio.Affine(10, 0, 500000, 0, -10, 5400000)
-    with rasterio.open(path, "w", crs=crs, transform=transform, tiled=True, blockxsize=128, blockysize=128, **profile) as out:
+    with rasterio.open(
+        path, "w", crs=crs, transform=transform, tiled=True, blockxsize=128, blockysize=128, **profile
+    ) as out:
         out.write(image)
         out.descriptions = BANDS
     return path
@@ -76,4 +78,8 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 def products(folder: Path) -> dict[str, bytes]:
     """The bytes of every output that must not depend on when and how it was run."""
-    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file() and p.name not in {"run.json", "report.html"}}
+    return {
+        p.name: p.read_bytes()
+        for p in sorted(folder.iterdir())
+        if p.is_file() and p.name not in {"run.json", "report.html"}
+    }

@@ -147,7 +147,9 @@ def test_a_full_disk_leaves_nothing_under_a_final_name_and_the_run_resumes(given
         f"import geoseg.cli.main as m; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); sys.exit(m.run(sys.argv[1:]))"
     )
     arguments = ["segment", scene, out, "--bundle", bundle, *OPTIONS, "--workers", "0"]
-    done = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 6, done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("geoseg: DISK: ")
@@ -178,5 +180,8 @@ def test_nothing_is_overwritten_unasked(given, tmp_path):
     assert code == 4
     assert err.startswith("geoseg: EXISTS: ")
     assert products(out) == before
-    assert finish(start("segment", scene, out, "--bundle", bundle, "--only", "mask", "--workers", 0, "--overwrite"))[0] == 0
+    assert (
+        finish(start("segment", scene, out, "--bundle", bundle, "--only", "mask", "--workers", 0, "--overwrite"))[0]
+        == 0
+    )
     assert not (out / "confidence.tif").exists()
