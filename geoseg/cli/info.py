@@ -28,8 +28,6 @@ _OWN_VALIDITY = {"alpha", "per_dataset", "nodata"}
 @click.command(epilog=options.example("geoseg info scene.tif"))
 @click.argument("scene", nargs=-1, required=True, metavar="SCENE...")
 @options.scene_options
-@options.time
-@options.quality
 @options.bundle
 @click.option("--headers-only", is_flag=True, help="Decode no pixels: faster, and damage is not found.")
 def command(scene: tuple[str, ...], bundle: str | None, headers_only: bool, **how: Any) -> None:

@@ -99,6 +99,7 @@ class Verbs(click.Group):
 
 
 @click.group(
+    "geoseg",  # rio registers a plugin under the command's own name
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=options.example("geoseg segment scene.tif out/ --bundle bundle/"),

@@ -116,9 +116,13 @@ quality = click.option(
 )  # fmt: skip
 
 
+SCENE = ("bands", "nodata", "scale", "offset", "assume_crs", "quality", "time", "allow_remote")
+"""Names of the options of :func:`scene_options`."""
+
+
 def scene_options(command: Command) -> Command:
-    """bands, nodata, scale, offset, assume_crs, allow_remote: what :func:`geoseg.raster.scene.open_scene` takes."""
-    return stack(command, bands, nodata, scale, offset, assume_crs, allow_remote)
+    """All that :func:`geoseg.raster.scene.open_scene` takes, see :data:`SCENE`."""
+    return stack(command, bands, nodata, scale, offset, assume_crs, quality, time, allow_remote)
 
 
 # The bundle and how it predicts

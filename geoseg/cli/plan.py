@@ -29,8 +29,7 @@ def command(scenes: tuple[str, ...], **given: Any) -> None:
 
     bundle = open_bundle(given.pop("bundle"))
     geojson, timing = given.pop("geojson"), not given.pop("no_timing")
-    scene_keys = ("bands", "nodata", "scale", "offset", "assume_crs", "quality", "time", "allow_remote")
-    opened = {name: given.pop(name) for name in scene_keys if name in given}
+    opened = {name: given.pop(name) for name in options.SCENE}
     settings = SegmentSettings.of(**{k: v for k, v in given.items() if v is not None})
     scene = fitted(open_scene(list(scenes), **opened), bundle)
     found = grid_geojson(scene, bundle, settings) if geojson else estimate(scene, bundle, settings, timing=timing)

@@ -135,8 +135,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> None:
     if not scenes:
         raise click.UsageError("give at least one SCENE, then the folder OUT")
     bundle = given.pop("bundle")
-    scene_keys = ("bands", "nodata", "scale", "offset", "assume_crs", "quality", "time", "allow_remote")
-    opened = {name: given.pop(name) for name in scene_keys if name in given}
+    opened = {name: given.pop(name) for name in options.SCENE}
     filters = FilterChoice.of(**{name: given.pop(name) or 0 for name in FilterChoice.model_fields})
     settings = SegmentSettings.of(**{k: v for k, v in given.items() if v is not None}, filters=filters)
     with stoppable(out), progress_bar(quiet=options.quiet()) as report:
