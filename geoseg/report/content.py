@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,18 @@ from geoseg.report.figures import Overview
 Rows = tuple[tuple[str, str], ...]
 
 _SEAMS_GOOD = 0.001
-_METHODS = {
-    "geodesic": "on the ellipsoid",
-    "equal-area": "in an equal-area projection",
-    "planar": "in the plane of the CRS, which may be off where its scale is",
+_STEPS = {
+    "choose": "choosing backend and precision",
+    "mask_with": "finding clouds",
+    "predict": "predicting",
+    "seam_score": "scoring seams",
+    "filter": "filtering",
+    "sieve": "sieving",
+    "mask": "writing the mask, counting areas",
+    "confidence": "writing the confidence",
+    "polygons": "polygons",
 }
+"""Steps of a run in their order, as a reader calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ def report_of_run(
         areas=lines,
         area_note=_area_note(run),
         overview=overview,
-        steps=tuple((name.replace("_", " "), float(s)) for name, s in run.get("seconds", {}).items() if s >= 0.001),
+        steps=tuple(_steps(run.get("seconds", {}))),
         sections=tuple(s for s in _sections(run, geobox, scores or {}, inputs) if s.rows),
         files=tuple((name, FILES.get(name, "")) for name in files),
     )
@@ -127,8 +135,10 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share (0-1) in percent; small ones keep their digits."""
-    return f"{100 * share:.{1 if share >= 0.1 or share == 0 else 2 if share >= 0.001 else 4}f} %"
+    """A share (0-1) in percent; small ones keep two digits."""
+    value = 100 * share
+    digits = 1 if value >= 10 else 2 if value >= 1 else 1 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{min(digits, 6)}f} %"
 
 
 def duration(seconds: float) -> str:
@@ -151,9 +161,7 @@ def volume(size: float) -> str:
 def _subtitle(run: Mapping[str, Any]) -> str:
     bundle = run.get("bundle", {})
     made = f"by {bundle['name']} {bundle.get('version', '')}".rstrip() if bundle.get("name") else ""
-    return " · ".join(
-        part for part in (made, f"run {run['run']}" if "run" in run else "", run.get("finished", "")) if part
-    )
+    return " · ".join(part for part in (made, f"run {run['run']}" if "run" in run else "", _moment(run)) if part)
 
 
 def _area_lines(areas: Sequence[Mapping[str, Any]], legend: Legend) -> tuple[AreaLine, ...]:
@@ -169,9 +177,8 @@ def _area_lines(areas: Sequence[Mapping[str, Any]], legend: Legend) -> tuple[Are
 
 def _area_note(run: Mapping[str, Any]) -> str:
     methods = sorted({str(row.get("area_method", "")) for row in run.get("areas", ())} - {""})
-    text = "; ".join(f"{method} ({_METHODS[method]})" if method in _METHODS else method for method in methods)
     empty = _pixels(run) - sum(int(row["n_pixels"]) for row in run.get("areas", ()))
-    parts = ["Summed over pixels, not polygons", f"method: {text}" if text else ""]
+    parts = ["Summed over pixels, not polygons", f"method: {'; '.join(methods)}" if methods else ""]
     if empty > 0:
         parts.append(
             f"{number(empty)} pixels without data ({percent(empty / _pixels(run))} of the scene) are not in it"
@@ -197,7 +204,7 @@ def _headlines(run: Mapping[str, Any], lines: Sequence[AreaLine]) -> Iterator[He
     if predict:
         speed = _pixels(run) / predict / 1e6
         resumed = run.get("blocks", {}).get("resumed", 0)
-        yield Headline("Prediction", duration(predict), "resumed" if resumed else f"{number(round(speed, 3))} Mpx/s")
+        yield Headline("Prediction", duration(predict), "resumed" if resumed else f"{speed:.3g} Mpx/s")
 
 
 def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
@@ -208,8 +215,13 @@ def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
     for block, why in list(failed.items())[:20]:
         yield f"Block {block}: {why}"
     yield from (str(note) for note in run.get("scene", {}).get("notes", ()))
-    if any(row.get("area_method") == "planar" for row in run.get("areas", ())):
-        yield "Areas are planar: they are true only as far as the CRS keeps areas."
+
+
+def _steps(seconds: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    known = [name for name in _STEPS if name in seconds]
+    for name in [*known, *sorted(set(seconds) - set(known))]:
+        if seconds[name] >= 0.001:
+            yield _STEPS.get(name, name.replace("_", " ")), float(seconds[name])
 
 
 def _sections(
@@ -284,7 +296,7 @@ def _provenance(run: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "Run", run.get("run")
     yield "Plan digest", run.get("plan_digest")
     yield "Scene fingerprint", run.get("scene", {}).get("fingerprint")
-    yield "Finished", run.get("finished")
+    yield "Finished", _moment(run)
 
 
 def _flat(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -305,6 +317,12 @@ def _rows(pairs: Iterator[tuple[str, object]]) -> Rows:
 def _pixels(run: Mapping[str, Any]) -> int:
     rows, cols = run.get("plan", {}).get("shape", (0, 0))
     return int(rows) * int(cols)
+
+
+def _moment(run: Mapping[str, Any]) -> str:
+    """When the run ended, to the minute."""
+    day, _, clock = str(run.get("finished", "")).partition("T")
+    return f"{day} {clock[:5]} UTC" if clock else day
 
 
 def _hex(colour: tuple[int, int, int]) -> str:
