@@ -33,9 +33,9 @@ class GeosegError(Exception):
 
     @classmethod
     def of(cls, code: str, where: object, what: str, remedy: str = "") -> Self:
-        """Build the one-line message from its parts; line breaks and a final full stop are tidied."""
-        text = " ".join(f"{code}: {where}: {what.rstrip('. ')}. {remedy}".split())
-        return cls(text)
+        """Build the one-line message from its parts; line breaks and full stops are tidied."""
+        ending = "" if not remedy or remedy.rstrip().endswith(".") else "."
+        return cls(" ".join(f"{code}: {where}: {what.rstrip('. ')}. {remedy.rstrip()}{ending}".split()))
 
 
 class UsageError(GeosegError, ValueError):

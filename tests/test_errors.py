@@ -47,6 +47,10 @@ def test_a_message_is_one_line_with_one_full_stop() -> None:
     assert str(error) == "READ: a b.tif: broke at row 5. Copy it again."
 
 
+def test_a_remedy_ends_with_a_full_stop() -> None:
+    assert str(GeosegError.of("NO_CRS", "a.tif", "has no CRS", "Add one")) == "NO_CRS: a.tif: has no CRS. Add one."
+
+
 def test_a_message_without_remedy_ends_with_its_reason() -> None:
     assert str(GeosegError.of("READ", "a.tif", "broke")) == "READ: a.tif: broke."
 
