@@ -75,9 +75,9 @@ def find_landsat(folder: Path, metadata: Path, *, assume_crs: str | None) -> Fou
 
 def parse_mtl(path: Path) -> Groups:
     """Read an MTL file, text or JSON, as group -> key -> value (text)."""
+    if path.stat().st_size > _MAX_METADATA:
+        raise InputRefused.of("TOO_BIG", path, "the metadata are larger than any product's", "Check where it comes from")
     try:
-        if path.stat().st_size > _MAX_METADATA:
-            raise InputRefused.of("TOO_BIG", path, "the metadata are larger than any product's", "Check where it comes from")
         text = path.read_text("utf-8")
         return _from_json(text) if path.suffix == ".json" else _from_text(text)
     except (OSError, ValueError, AttributeError, RecursionError) as error:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _HDF5, _CLASSIC = b"\x89HDF\r\n\x1a\n", (b"CDF\x01", b"CDF\x02")
 _X, _Y = ("x", "lon", "longitude", "easting"), ("y", "lat", "latitude", "northing")
 _MAX_VARIABLES = 1024
+_MAX_CHUNK_BYTES = 128 << 20
+_MAX_AXIS = 1 << 24
 _UNEVEN = 0.01
 """Coordinates are a grid when none is further from its place than this share of a pixel."""
 
@@ -116,27 +118,34 @@ def _refuse_links(path: str) -> None:
     except ImportError as error:
         raise _refused(path, "NetCDF 4 needs h5netcdf and h5py", "pip install 'geoseg[netcdf]'") from error
 
-    count = 0
-
-    def visit(group: Any) -> None:
-        nonlocal count
-        for name in group:
-            count += 1
-            if count > _MAX_VARIABLES:
-                raise InputRefused.of("TOO_BIG", path, f"holds more than {_MAX_VARIABLES} objects", "Extract the variables you need")
-            if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-                raise InputRefused.of("EXTERNAL_REF", path, f"{name} lies in another file", "Copy the values into one file")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                continue
-            node = group[name]
-            if isinstance(node, h5py.Dataset) and (node.external or node.is_virtual):
-                raise InputRefused.of("EXTERNAL_REF", path, f"{name} takes its values from another file", "Copy the values into one file")
-
     try:
         with h5py.File(path, "r") as file:
-            visit(file)
+            if len(file) > _MAX_VARIABLES:
+                what = f"holds more than {_MAX_VARIABLES} objects"
+                raise InputRefused.of("TOO_BIG", path, what, "Extract the variables you need")
+            for name in file:
+                _check_object(path, file, name)
+    except InputRefused:
+        raise
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise _refused(path, f"a damaged HDF5 file ({error})", "Convert it to GeoTIFF") from error
+
+
+def _check_object(path: str, file: Any, name: str) -> None:
+    import h5py
+
+    link = file.get(name, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        raise InputRefused.of("EXTERNAL_REF", path, f"{name} lies in another file", "Copy the values into one file")
+    node = file[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(node, h5py.Dataset):
+        return
+    if node.external or node.is_virtual:
+        what = f"{name} takes its values from another file"
+        raise InputRefused.of("EXTERNAL_REF", path, what, "Copy the values into one file")
+    chunk = int(np.prod(node.chunks or (0,), dtype=object)) * node.dtype.itemsize
+    if chunk > _MAX_CHUNK_BYTES or (node.ndim == 1 and node.size > _MAX_AXIS):
+        raise InputRefused.of("TOO_BIG", path, f"{name} cannot be read in small pieces", "Rewrite it with smaller chunks")
 
 
 def _is_raster(array: DataArray) -> bool:
