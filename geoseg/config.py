@@ -22,7 +22,9 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
-            known = f"Known settings: {', '.join(sorted(cls.model_fields))}" if first["type"] == "extra_forbidden" else ""
+            known = (
+                f"Known settings: {', '.join(sorted(cls.model_fields))}" if first["type"] == "extra_forbidden" else ""
+            )
             raise UsageError.of("SETTING", key, first["msg"], known) from None
 
 
@@ -33,13 +35,17 @@ class FilterChoice(Settings):
     majority: int = Field(0, ge=0, le=64, description="radius of the majority window, pixels")
     opening: int = Field(0, ge=0, le=64, description="radius of the morphological opening, pixels")
     closing: int = Field(0, ge=0, le=64, description="radius of the morphological closing, pixels")
-    min_area: float = Field(0.0, ge=0, description="smallest region, m2; smaller ones join the neighbour with the longest border")
+    min_area: float = Field(
+        0.0, ge=0, description="smallest region, m2; smaller ones join the neighbour with the longest border"
+    )
 
 
 class SegmentSettings(Settings):
     """How a scene becomes a mask, polygons and areas."""
 
-    chip_size: int | Literal["auto"] | None = Field(None, description="pixels; None: the bundle's; auto: the plan chooses")
+    chip_size: int | Literal["auto"] | None = Field(
+        None, description="pixels; None: the bundle's; auto: the plan chooses"
+    )
     halo: int | Literal["auto"] | None = Field(None, description="pixels; None: the bundle's; auto: by the seam score")
     block_size: int = Field(2048, ge=1, description="target side of a block, pixels")
     batch_size: int | None = Field(None, ge=1, description="chips in one forward pass; None: what fits the device")
@@ -62,5 +68,6 @@ class SegmentSettings(Settings):
     only: Literal["mask"] | None = None
     simplify: float = Field(0.0, ge=0, description="tolerance, metres")
     filters: FilterChoice = FilterChoice()
+    aoi: str | None = Field(None, description="file of polygons; pixels outside become nodata")
     mask_with: str | None = Field(None, description="bundle whose classes turn pixels to nodata")
     mask_classes: tuple[str, ...] = ()

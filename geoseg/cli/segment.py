@@ -115,6 +115,7 @@ def output_options(command: options.Command) -> options.Command:
 @options.scene_options
 @options.predict_options
 @options.plan_options
+@options.aoi
 @stitch_options
 @run_options
 @filter_options

@@ -23,6 +23,7 @@ from geoseg.model.predict import Choice, Predictor, load_predictor
 from geoseg.raster.normalize import Normalization, normalize
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene
+from geoseg.vector.aoi import Aoi
 
 READ_AHEAD = 3
 """Threads of a worker: one block is read, one predicted, one committed."""
@@ -55,6 +56,7 @@ class BlockJob:
     threads: int | None = None
     probabilities: str | None = None
     veto: Veto | None = None
+    aoi: Aoi | None = None
 
     def worker(self) -> BlockWorker:
         """The state of this job in a process."""
@@ -92,8 +94,9 @@ class BlockWorker:
         job, started = self.job, time.perf_counter()
         window = window_of(job.grid, block, job.stitch)
         image, valid = read_window(job.scene, window)
-        if job.veto:
-            valid = valid & job.veto.allows(window)
+        for limit in (job.veto, job.aoi):
+            if limit is not None:
+                valid = valid & limit.allows(window)
         predictor = self.predictor
         read = time.perf_counter()
         with self._network:

@@ -13,6 +13,7 @@ from geoseg.jobs.plan import Plan
 from geoseg.model.bundle import Bundle, open_bundle
 from geoseg.model.predict import Choice
 from geoseg.raster.scene import Scene
+from geoseg.vector.aoi import Aoi
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class Digests:
         return self.plan[:12]
 
 
-def digests_of(scene: Scene, bundle: Bundle, choice: Choice, plan: Plan, settings: SegmentSettings) -> Digests:
+def digests_of(
+    scene: Scene, bundle: Bundle, choice: Choice, plan: Plan, settings: SegmentSettings, aoi: Aoi | None
+) -> Digests:
     """Compute both from the same facts."""
     chips = plan.chips
     chosen = {name: value for name, value in asdict(choice).items() if name != "agreement"}
@@ -45,6 +48,7 @@ def digests_of(scene: Scene, bundle: Bundle, choice: Choice, plan: Plan, setting
         "choice": chosen,
         "chips": [chips.chip_size, chips.halo, chips.align],
         "stitch": [settings.blend, settings.tta, settings.on_bad_block],
+        "aoi": aoi.digest if aoi else None,
         "mask_with": [open_bundle(settings.mask_with).digest, *settings.mask_classes] if settings.mask_with else None,
     }
     inputs = digest([scene.fingerprint, scene.stamps, bundle.digest])

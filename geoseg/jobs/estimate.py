@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
 from typing import Any
 
 from geoseg.cluster.journal import BlockStore
 from geoseg.cluster.worker import BlockJob, BlockWorker
 from geoseg.config import SegmentSettings
-from geoseg.jobs.plan import Plan, make_plan, time_chips
+from geoseg.jobs.plan import make_plan, time_chips
 from geoseg.mask.filter import FilterSettings
-from geoseg.mask.score import propose_halo
+from geoseg.mask.score import HaloProposal, propose_halo
 from geoseg.mask.stitch import StitchSettings
 from geoseg.model.bundle import Bundle
-from geoseg.model.predict import choose
+from geoseg.model.predict import Choice, choose
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene
 
@@ -24,15 +23,15 @@ def estimate(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, timing:
     plan = make_plan(scene, bundle, settings)
     if not timing and settings.halo != "auto":
         return plan.facts()
-    worker = network_of(scene, bundle, settings, plan)
-    found: dict[str, Any] = {}
+    options = {"device": settings.device, "backend": settings.backend, "precision": settings.precision}
+    choice = choose(bundle, **options, batch_size=settings.batch_size, threads=settings.threads)
+    worker = probe_job(scene, bundle, choice, settings).worker()
+    found: dict[str, Any] = {"choice": asdict(choice)}
     if settings.halo == "auto":
         proposal = halo_for(worker)
-        plan = make_plan(scene, bundle, settings, halo=proposal["halo"])
-        found["halo_auto"] = proposal
-        worker = network_of(scene, bundle, settings, plan, worker)
-    each = time_chips(worker)
-    found["choice"] = asdict(worker.job.choice)
+        plan = make_plan(scene, bundle, settings, halo=proposal.halo)
+        found["halo_auto"] = asdict(proposal)
+    each = time_chips(worker, plan.chips.chip_size)
     found["seconds_per_chip"] = round(each, 5)
     found["estimated_seconds"] = round(
         each * len(plan.chips) * (8 if settings.tta else 1) / max(settings.workers, 1), 1
@@ -40,25 +39,18 @@ def estimate(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, timing:
     return plan.facts() | found
 
 
-def network_of(
-    scene: Scene, bundle: Bundle, settings: SegmentSettings, plan: Plan, like: BlockWorker | None = None
-) -> BlockWorker:
-    """A worker of this process with the network loaded, that commits nothing; ``like`` lends its predictor."""
-    choice = like.job.choice if like else choose(
-        bundle, device=settings.device, backend=settings.backend, precision=settings.precision, batch_size=settings.batch_size
-    )  # fmt: skip
-    nowhere = BlockStore(tempfile.gettempdir(), plan.grid)
+def probe_job(scene: Scene, bundle: Bundle, choice: Choice, settings: SegmentSettings) -> BlockJob:
+    """A job that only measures: it has the network and the scene, and no block of it is ever committed."""
+    plan = make_plan(scene, bundle, settings)
+    nowhere = BlockStore("", plan.grid)
     stitch = StitchSettings(settings.blend, settings.tta, settings.confidence)
-    job = BlockJob(scene, bundle, choice, plan.grid, stitch, FilterSettings(), nowhere, nowhere)
-    return BlockWorker(job, like.predictor if like else None)
+    return BlockJob(scene, bundle, choice, plan.grid, stitch, FilterSettings(), nowhere, nowhere, settings.threads)
 
 
-def halo_for(worker: BlockWorker) -> dict[str, Any]:
+def halo_for(worker: BlockWorker) -> HaloProposal:
     """The smallest halo whose seams differ in fewer than 0.1 % of the pixels, with the figures that say so."""
     job = worker.job
-    return asdict(
-        propose_halo(worker.predictor, lambda w: read_window(job.scene, w), job.grid.chips, job.normalization)
-    )
+    return propose_halo(worker.predictor, lambda w: read_window(job.scene, w), job.grid.chips, job.normalization)
 
 
 def grid_geojson(scene: Scene, bundle: Bundle, settings: SegmentSettings) -> dict[str, Any]:

@@ -137,9 +137,9 @@ def _fixed(bundle: Bundle, size: int) -> int:
     return size
 
 
-def time_chips(worker: BlockWorker, chips: int = 3) -> float:
+def time_chips(worker: BlockWorker, size: int, chips: int = 3) -> float:
     """Seconds that the network takes for one chip: the median over a few, after one to warm up."""
-    size, batch = worker.job.grid.chips.chip_size, worker.predictor.batch_size
+    batch = worker.predictor.batch_size
     images = np.zeros((batch, len(worker.job.bundle.bands), size, size), np.float32)
     seconds = []
     for _ in range(chips + 1):

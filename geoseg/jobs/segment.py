@@ -19,14 +19,17 @@ from geoseg.cluster.worker import BlockJob, Veto
 from geoseg.config import SegmentSettings
 from geoseg.errors import DoneInPart
 from geoseg.jobs.digest import digest, digests_of
+from geoseg.jobs.estimate import halo_for, probe_job
 from geoseg.jobs.outputs import Outputs
 from geoseg.jobs.plan import Plan, fitted, make_plan
 from geoseg.jobs.products import Facts, write_products
 from geoseg.jobs.settle import filter_settings, seam_score_of, settled
+from geoseg.mask.score import HaloProposal
 from geoseg.mask.stitch import StitchSettings
 from geoseg.model.bundle import Bundle, open_bundle
 from geoseg.model.predict import Choice, choose
 from geoseg.raster.scene import Scene, open_scene
+from geoseg.vector.aoi import read_aoi
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +108,15 @@ class _Run:
     def go(self) -> SegmentResult:
         s = self.settings
         cluster = ClusterSettings(s.workers, s.scheduler, s.device, s.threads)
-        make_plan(self.scene, self.bundle, self.settings)  # refuse what cannot be planned before anything starts
+        make_plan(self.scene, self.bundle, s)  # refuse what cannot be planned before anything starts
+        aoi = read_aoi(s.aoi, self.scene.geobox) if s.aoi else None
         with self.outputs.claim() as journal, connect(cluster) as pool:
             choice = self.timed("choose", lambda: self.choose(pool, threads_each(cluster)))
-            plan = make_plan(self.scene, self.bundle, self.settings)
-            digests = digests_of(self.scene, self.bundle, choice, plan, self.settings)
+            halo = self.timed("halo", lambda: self.halo(pool, choice))
+            plan = make_plan(self.scene, self.bundle, s, halo=halo)
+            digests = digests_of(self.scene, self.bundle, choice, plan, s, aoi)
             resumed = self.outputs.begin(journal, digests)
-            job = self.job(journal, choice, plan, threads_each(cluster))
+            job = replace(self.job(journal, choice, plan, threads_each(cluster)), aoi=aoi)
             veto, cloudy = self.timed("mask_with", lambda: self.veto(pool, journal, job))
             job = replace(job, veto=veto)
             pool.install(job)
@@ -144,6 +149,14 @@ class _Run:
         options = {"device": self.device, "backend": s.backend, "precision": s.precision}
         choice: Choice = pool.call(choose, self.bundle, **options, batch_size=s.batch_size, threads=threads)
         return choice
+
+    def halo(self, pool: Pool, choice: Choice) -> int | None:
+        """The halo by the seam score where ``auto`` was asked for."""
+        if self.settings.halo != "auto":
+            return None
+        pool.install(probe_job(self.scene, self.bundle, choice, self.settings))
+        proposal: HaloProposal = pool.ask(halo_for)
+        return proposal.halo
 
     def job(self, journal: Journal, choice: Choice, plan: Plan, threads: int | None) -> BlockJob:
         s, nodata = self.settings, self.bundle.legend.nodata
