@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -36,7 +36,7 @@ from geoseg.raster.files import complete_or_absent
 if TYPE_CHECKING:
     from geoseg.model.onnxfile import OnnxInfo
 
-__all__ = ["BandSpec", "Bundle", "BundleFacts", "NetworkSpec", "open_bundle", "read_sample", "save_bundle"]
+__all__ = ["BandSpec", "Bundle", "BundleFacts", "NetworkSpec", "facts_of", "open_bundle", "read_sample", "save_bundle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def save_bundle(
     sample
         Self-test images, float32 (n, bands, rows, cols), normalized, finite; sides are multiples of ``align``.
     expected
-        Class index that the network gives for the sample in fp32, uint8 (n, rows, cols).
+        Class index that an ONNX graph gives for the sample in fp32, uint8 (n, rows, cols); of a torch bundle it is computed.
 
     Raises
     ------
@@ -134,10 +134,11 @@ def save_bundle(
     if folder.exists() and not overwrite:
         raise Conflict.of("EXISTS", folder, "exists already", "Add --overwrite or choose another name")
     files, facts = _encode(facts, weights, sample, expected)
-    names = list(files)
-    cards = [FileCard(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest()) for name, data in files.items()]  # type: ignore[arg-type]
     kind = "onnx" if isinstance(weights, bytes) else "torch"
-    card = make_card(facts, kind=kind, weights=cards[0], sample=cards[1] if len(names) > 1 else None, where=folder)
+    cards = {name: _file_card(name, data) for name, data in files.items()}
+    card = make_card(
+        facts, kind=kind, weights=cards[weights_name(kind)], sample=cards.get("sample.safetensors"), where=folder
+    )
     text = json.dumps(to_item(card, facts), indent=2, sort_keys=True, allow_nan=False) + "\n"
     with complete_or_absent(folder) as temporary:
         temporary.mkdir()
@@ -145,6 +146,18 @@ def save_bundle(
             (temporary / name).write_bytes(data)
         open_bundle(temporary)
     return open_bundle(folder, verify=False)
+
+
+def facts_of(bundle: Bundle) -> BundleFacts:
+    """What the maker of a bundle stated: to save it in another form."""
+    properties = json.loads(bundle.card)["properties"]
+    return BundleFacts(
+        name=bundle.name, version=bundle.version, bands=bundle.bands, legend=bundle.legend,
+        units="dn" if bundle.units == "dn" else "reflectance", chip_size=bundle.chip_size, halo=bundle.halo,
+        align=bundle.align, fixed_size=bundle.fixed_size, network=bundle.network,
+        description=properties["description"], licence=properties["license"],
+        scores=json.loads(bundle.scores), training=properties["geoseg:bundle"]["training"],
+    )  # fmt: skip
 
 
 def read_sample(bundle: Bundle) -> tuple[np.ndarray, np.ndarray | None] | None:
@@ -166,8 +179,9 @@ def _encode(
         if facts.network is not None:
             from geoseg.model.network import examine  # torch is needed to know what the network takes
 
-            stride, fixed = examine(facts.network, arrays, facts.chip_size)
-            facts = replace(facts, align=facts.align or stride, fixed_size=fixed)
+            found = examine(facts.network, arrays, facts.chip_size, sample)
+            facts = replace(facts, align=facts.align or found.stride, fixed_size=found.fixed_size)
+            expected = found.index
         files = {weights_name("torch"): encode_tensors(arrays)}
     if sample is not None:
         tensors = {"images": np.ascontiguousarray(sample, dtype=np.float32)}
@@ -177,12 +191,18 @@ def _encode(
     return files, facts
 
 
+def _file_card(name: str, data: bytes) -> FileCard:
+    if not data:
+        raise BundleError.of("WEIGHTS", name, "is empty", "Export the model again")
+    return FileCard.model_validate({"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()})
+
+
 def _array(tensor: object) -> np.ndarray:
     detach = getattr(tensor, "detach", None)  # a torch tensor, without importing torch
     return np.asarray(tensor if detach is None else detach().cpu().numpy())
 
 
-def _read_folder(folder: Path) -> tuple[Card, dict[str, object]]:
+def _read_folder(folder: Path) -> tuple[Card, dict[str, Any]]:
     if folder.is_file():
         remedy = "A bundle is a folder with card.json; make one with geoseg bundle import"
         code, what = ("WEIGHTS", "is a pickle") if folder.suffix.lower() in PICKLES else ("MISSING", "is a file, not a bundle")

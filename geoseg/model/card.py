@@ -150,6 +150,7 @@ class Card(_Strict):
         network = self.network
         wrong = {
             "a band is named twice": len(set(names)) != len(names),
+            "a class value occurs twice": len({item.value for item in self.classes}) != len(self.classes),
             "a torch bundle names a network, an ONNX one does not": (network is None) != (self.kind == "onnx"),
             "the number of bands is not the network's in_channels": network and network.in_channels != len(names),
             "the number of classes is not the network's": network and network.classes != len(self.classes),
@@ -161,6 +162,7 @@ class Card(_Strict):
         for what, is_wrong in wrong.items():
             if is_wrong:
                 raise ValueError(what)
+        _ = self.legend  # refuses repeated values and a nodata value that is a class
         return self
 
     @property
@@ -192,7 +194,7 @@ def weights_name(kind: str) -> str:
 def make_card(facts: BundleFacts, *, kind: str, weights: FileCard, sample: FileCard | None, where: object) -> Card:
     """Check a maker's facts as strictly as a card that is read; ``BundleError`` ``CARD`` says what does not fit."""
     spec = facts.network
-    network = None
+    network: dict[str, Any] | None = None
     if spec is not None:
         params = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.params}
         network = {"architecture": spec.architecture, "encoder": spec.encoder, "params": params}

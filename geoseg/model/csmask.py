@@ -36,18 +36,13 @@ def import_csmask(path: str | Path, model: str, *, overwrite: bool = False) -> B
     BundleError
         ``MISSING``: ukis-csmask or onnx is not installed. ``WEIGHTS``: the package's file is not the known network.
     """
-    from geoseg.model.network import classify
-
     if model not in MODELS:
         raise BundleError.of("MISSING", model, "no such model in ukis-csmask", f"It has: {', '.join(MODELS)}")
     source = _package_folder() / f"model_{model}.onnx"
     notes = strict_json(source.with_suffix(".json").read_bytes())
     facts = _facts(model, notes)
     weights = _read_weights(source)
-    assert facts.network is not None
-    sample = synthetic_sample(facts.bands)
-    expected = classify(facts.network, weights, sample)
-    return save_bundle(path, facts, weights=weights, sample=sample, expected=expected, overwrite=overwrite)
+    return save_bundle(path, facts, weights=weights, sample=synthetic_sample(facts.bands), overwrite=overwrite)
 
 
 def synthetic_sample(bands: tuple[BandSpec, ...], *, count: int = 2, size: int = _CHIP, seed: int = 0) -> np.ndarray:
@@ -125,6 +120,5 @@ def _read_weights(source: Path) -> dict[str, np.ndarray]:
         raise BundleError.of("MISSING", "onnx", "is not installed", 'Run pip install "geoseg[ukis]"') from error
     graph = onnx.load(str(source), load_external_data=False).graph
     weights = {item.name.removeprefix("model."): np.array(numpy_helper.to_array(item)) for item in graph.initializer}
-    weights = {name: values.astype(np.float32) if values.dtype.kind == "f" else values for name, values in weights.items()}
     counters = [name.removesuffix("running_var") + "num_batches_tracked" for name in weights if name.endswith("running_var")]
     return weights | {name: np.array(0, np.int64) for name in counters}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,14 +37,7 @@ def build(spec: NetworkSpec) -> nn.Module:
     if spec.architecture == "Conv1x1":
         _check_params(spec, set())
         return nn.Conv2d(spec.in_channels, spec.classes, 1)
-    constructor = _constructor(spec)
-    params = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.params}
-    try:
-        network: nn.Module = constructor(
-            encoder_name=spec.encoder, encoder_weights=None, in_channels=spec.in_channels, classes=spec.classes, **params
-        )
-    except (KeyError, ValueError, TypeError, RuntimeError, AssertionError, IndexError, NotImplementedError) as error:
-        raise _misfit(spec, f"cannot be built: {error}") from error
+    network = _construct(spec)
     _drop_unused(network)
     return network
 
@@ -78,18 +72,11 @@ def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray], where: s
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise BundleError.of("WEIGHTS", where, f"{what} {names[0]}{more}", "Weights and network are not of one model")
-    tensors = {name: torch.from_numpy(np.array(values)).to(own[name].dtype) for name, values in weights.items()}
-    broken = [name for name, values in tensors.items() if values.is_floating_point() and not bool(torch.isfinite(values).all())]
+    broken = [name for name, values in weights.items() if values.dtype.kind == "f" and not np.isfinite(values).all()]
     if broken:
         raise BundleError.of("WEIGHTS", where, f"{broken[0]} has NaN or infinite values", "Train or export the model again")
+    tensors = {name: torch.from_numpy(np.array(values)).to(own[name].dtype) for name, values in weights.items()}
     network.load_state_dict(tensors, strict=True)
-
-
-def classify(spec: NetworkSpec, weights: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:
-    """Class index that the network gives on the CPU in fp32, uint8 (n, rows, cols): what a sample is expected to show."""
-    network = build(spec)
-    load_weights(network, weights, spec.architecture)
-    return class_index(network, images)
 
 
 def class_index(network: nn.Module, images: np.ndarray) -> np.ndarray:
@@ -105,19 +92,54 @@ def class_index(network: nn.Module, images: np.ndarray) -> np.ndarray:
     return np.stack(found)
 
 
-def examine(spec: NetworkSpec, weights: Mapping[str, np.ndarray], chip_size: int) -> tuple[int, bool]:
-    """Check that weights and network fit and that a chip gives logits of its own size; return (stride, fixed size)."""
+def adopt(spec: NetworkSpec, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights without those of encoder parts that never run and that :func:`build` leaves out."""
+    whole = _construct(spec).state_dict().keys() if spec.architecture != "Conv1x1" else set()
+    unused = whole - build(spec).state_dict().keys()
+    return {name: values for name, values in weights.items() if name not in unused}
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a network turned out to need: its total stride, whether it takes one chip size only, its answer to the sample."""
+
+    stride: int
+    fixed_size: bool
+    index: np.ndarray | None
+
+
+def examine(
+    spec: NetworkSpec, weights: Mapping[str, np.ndarray], chip_size: int, sample: np.ndarray | None = None
+) -> Examined:
+    """Check that weights and network fit and that a chip gives finite logits of its own size.
+
+    ``sample`` are images (n, bands, rows, cols); ``index`` of the answer is the class of each pixel, on the CPU in fp32.
+    """
     network = build(spec)
     load_weights(network, weights, f"{spec.architecture}-{spec.encoder}")
     network.eval()
     try:
         with torch.inference_mode():
             logits = network(torch.zeros(1, spec.in_channels, chip_size, chip_size))
+        index = None if sample is None else class_index(network, sample)
+    except BundleError:
+        raise
     except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
         raise _misfit(spec, f"does not take chips of {chip_size}: {error}") from error
     if tuple(logits.shape) != (1, spec.classes, chip_size, chip_size):
         raise _misfit(spec, f"gives logits of shape {tuple(logits.shape)} for a chip of {chip_size}")
-    return _stride(spec, network), _is_fixed(spec)
+    return Examined(_stride(spec, network), _is_fixed(spec), index)
+
+
+def _construct(spec: NetworkSpec) -> nn.Module:
+    constructor = _constructor(spec)
+    params = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.params}
+    channels = {"in_channels": spec.in_channels, "classes": spec.classes}
+    try:
+        network: nn.Module = constructor(encoder_name=spec.encoder, encoder_weights=None, **channels, **params)
+    except (KeyError, ValueError, TypeError, RuntimeError, AssertionError, IndexError, NotImplementedError) as error:
+        raise _misfit(spec, f"cannot be built: {error}") from error
+    return network
 
 
 def _drop_unused(network: nn.Module) -> None:

@@ -199,7 +199,8 @@ class _Walk:
             _refuse(self.path, f"{name or 'a tensor'} has NaN or infinite values")
 
     def port(self, view: View) -> Port:
-        name, dtype, shape = "", 0, []
+        name, dtype = "", 0
+        shape: list[int | None] = []
         for number, value in self.fields(view):
             if number == 1:
                 name = _text(value)
@@ -210,7 +211,8 @@ class _Walk:
         return Port(name, dtype, tuple(shape))
 
     def tensor_type(self, view: View) -> tuple[int, list[int | None]]:
-        dtype, shape = 0, []
+        dtype = 0
+        shape: list[int | None] = []
         for number, value in self.fields(view):
             if number == 1:
                 dtype = _int(value)

@@ -120,7 +120,7 @@ def _tensor(path: Path, name: str, entry: Any, origin: int) -> TensorInfo:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         _refuse(path, f"{name} has other fields than dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in _DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         _refuse(path, f"{name} has the unknown type {dtype}")
     if not _are_sizes(shape) or len(shape) > 16 or not _are_sizes(offsets) or len(offsets) != 2:
         _refuse(path, f"{name} has a wrong shape or wrong offsets")
