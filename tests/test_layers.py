@@ -1,9 +1,12 @@
 """Imports point down, heavy libraries stay in their rooms, and what must start quickly loads none of them."""
 
 import ast
+import itertools
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ LAYERS = [
     {"jobs"},
     {"cli"},
 ]
+IMPORT_NAME = {"pillow": "PIL"}  # where it is not the distribution's
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Library: the packages or modules that may import it. What is not named here may be imported anywhere.
@@ -41,6 +45,7 @@ ROOMS = {
     "rich": {"cli"},
     "matplotlib": {"report", "train"},
     "jinja2": {"report"},
+    "PIL": {"report"},
 }
 
 HEAVY = {
@@ -100,6 +105,27 @@ def test_libraries_stay_in_their_rooms() -> None:
 def test_the_package_imports_no_tests_and_samples() -> None:
     found = {name.split(".")[0] for path in modules() for name in imports(path)}
     assert not found & {"tests", "samples", "bench", "pipelines"}
+
+
+def declared(root: Path) -> tuple[set[str], set[str]]:
+    """Import names of what pyproject.toml declares: always installed, and in extras other than dev."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "dev"}
+
+    def names(lines: Iterable[str]) -> set[str]:
+        found = (re.match(r"[\w-]+", line) for line in lines)
+        return {IMPORT_NAME.get(match[0], match[0].replace("-", "_")) for match in found if match} - {"geoseg"}
+
+    return names(project["dependencies"]), names(itertools.chain.from_iterable(extras.values()))
+
+
+def test_what_is_imported_is_declared_and_what_is_always_installed_is_imported(root: Path) -> None:
+    always, extra = declared(root)
+    own = {"geoseg", "__future__", *sys.stdlib_module_names}
+    imported = {name.split(".")[0] for path in modules() for name in imports(path)} - own
+    undeclared, unused = imported - always - extra, always - imported
+    assert not undeclared, "imported and not declared in pyproject.toml"
+    assert not unused, "declared in pyproject.toml and not imported"
 
 
 def loaded_after(code: str) -> set[str]:
