@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -19,7 +20,7 @@ from geoseg.grid.geobox import GeoBox, Window
 from geoseg.raster.env import GDAL_ERRORS
 
 CELL = 512
-"""Warped bands are read in whole cells of this side, counted from the scene's corner: GDAL's result depends on what is asked for at once."""
+"""Warped bands are read in whole cells of this side: GDAL's result depends on what is asked for at once."""
 _TOLERANCE = 0.01
 _SAME = 0.01
 """Grids count as one when no corner differs by more than this share of a pixel."""
@@ -122,7 +123,7 @@ def read_cells(vrt: WarpedVRT, indexes: Sequence[int], window: Window) -> NDArra
     return out
 
 
-def fits(value: float, dtype: np.dtype[np.generic]) -> bool:
+def fits(value: float, dtype: np.dtype[Any]) -> bool:
     """Say whether a value of this type can equal a nodata value."""
     if dtype.kind == "f":
         return True

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import rasterio
 from rasterio.vrt import WarpedVRT
@@ -23,7 +23,7 @@ from geoseg.raster.sniff import remote_target
 
 _KEPT = 32
 
-Dataset = rasterio.DatasetReader | WarpedVRT
+Dataset: TypeAlias = rasterio.DatasetReader | WarpedVRT
 T = TypeVar("T")
 
 

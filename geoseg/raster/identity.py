@@ -45,7 +45,9 @@ def sample_remote(path: str, driver: str) -> str:
     """SHA-256 of a remote raster's grid and of five small windows of its first band."""
     with open_admitted(path, driver, allow_remote=True) as dataset:
         rows, cols = dataset.shape
-        digest = hashlib.sha256(repr((dataset.shape, dataset.dtypes, tuple(dataset.transform), dataset.tags())).encode())
+        digest = hashlib.sha256(
+            repr((dataset.shape, dataset.dtypes, tuple(dataset.transform), dataset.tags())).encode()
+        )
         for i in range(5):
             row, col = (rows - 1) * i // 4, (cols - 1) * (i * 2 % 5) // 4
             window = ((row, min(row + 16, rows)), (col, min(col + 16, cols)))

@@ -48,7 +48,8 @@ def find_landsat(folder: Path, metadata: Path, *, assume_crs: str | None) -> Fou
             continue
         scale, offset = _factors(groups, key, level, metadata)
         file = admit(path, assume_crs=assume_crs)
-        bands.append(Band(
+        bands.append(
+            Band(
                 name,
                 str(path),
                 1,
@@ -59,9 +60,12 @@ def find_landsat(folder: Path, metadata: Path, *, assume_crs: str | None) -> Fou
                 offset=offset,
                 grid=file.geobox,
                 own=own,
-            ))
+            )
+        )
     if not bands:
-        raise InputRefused.of("NO_BANDS", folder, "none of the band files that the MTL names is there", "Unpack it again")
+        raise InputRefused.of(
+            "NO_BANDS", folder, "none of the band files that the MTL names is there", "Unpack it again"
+        )
     return Found(
         name=contents.get("LANDSAT_PRODUCT_ID") or folder.name,
         bands=tuple(bands),
@@ -76,7 +80,9 @@ def find_landsat(folder: Path, metadata: Path, *, assume_crs: str | None) -> Fou
 def parse_mtl(path: Path) -> Groups:
     """Read an MTL file, text or JSON, as group -> key -> value (text)."""
     if path.stat().st_size > _MAX_METADATA:
-        raise InputRefused.of("TOO_BIG", path, "the metadata are larger than any product's", "Check where it comes from")
+        raise InputRefused.of(
+            "TOO_BIG", path, "the metadata are larger than any product's", "Check where it comes from"
+        )
     try:
         text = path.read_text("utf-8")
         return _from_json(text) if path.suffix == ".json" else _from_text(text)
@@ -115,7 +121,9 @@ def _file_of(contents: dict[str, str], own: str) -> tuple[str, str]:
 
 def _inside(folder: Path, file_name: str, metadata: Path) -> Path:
     if Path(file_name).name != file_name or file_name in (".", ".."):
-        raise InputRefused.of("EXTERNAL_REF", metadata, f"names a file outside of its folder ({file_name})", "Check where it comes from")
+        raise InputRefused.of(
+            "EXTERNAL_REF", metadata, f"names a file outside of its folder ({file_name})", "Check where it comes from"
+        )
     return folder / file_name
 
 

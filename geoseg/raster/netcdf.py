@@ -18,6 +18,7 @@ from geoseg.grid.geobox import GeoBox, Window
 from geoseg.raster.band import NETCDF, Band, Found, Quality
 from geoseg.raster.env import GDAL_ERRORS
 from geoseg.raster.georef import check_crs
+from geoseg.raster.hdf5 import check_hdf5
 from geoseg.raster.plain import rename
 from geoseg.raster.quality import SCL_CLOUDS
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 _HDF5, _CLASSIC = b"\x89HDF\r\n\x1a\n", (b"CDF\x01", b"CDF\x02")
 _X, _Y = ("x", "lon", "longitude", "easting"), ("y", "lat", "latitude", "northing")
-_MAX_VARIABLES = 1024
-_MAX_CHUNK_BYTES = 128 << 20
-_MAX_AXIS = 1 << 24
 _UNEVEN = 0.01
 """Coordinates are a grid when none is further from its place than this share of a pixel."""
 
@@ -65,7 +63,9 @@ def find_netcdf(path: Path, *, names: Sequence[str] | None, time: str | None, as
         units="dn" if plain else "unknown",
         datetime=when,
         notes=(f"NetCDF, time step {when}",) if when else (),
-        clouds=Quality(scl.path, scl.index, NETCDF, values=SCL_CLOUDS, grid=grid, variable=scl.variable) if scl else None,
+        clouds=Quality(scl.path, scl.index, NETCDF, values=SCL_CLOUDS, grid=grid, variable=scl.variable)
+        if scl
+        else None,
     )
 
 
@@ -82,7 +82,9 @@ def read_netcdf(band: Band | Quality, grid: GeoBox, window: Window) -> NDArray[A
         try:
             values = np.asarray(array[rows, cols].values)
         except (OSError, ValueError, RuntimeError) as error:
-            raise InputRefused.of("READ", band.path, f"{band.variable} cannot be decoded ({error})", "Copy or download it again") from error
+            raise InputRefused.of(
+                "READ", band.path, f"{band.variable} cannot be decoded ({error})", "Copy or download it again"
+            ) from error
     values = values.astype(values.dtype.newbyteorder("="), copy=False).view(_dtype(array))
     return values[::-1] if rising else values
 
@@ -94,7 +96,7 @@ def _opened(path: str) -> Iterator[Dataset]:
     with Path(path).open("rb") as file:
         hdf5 = file.read(8) == _HDF5
     if hdf5:
-        _refuse_links(path)
+        check_hdf5(path)
     try:
         dataset = xarray.open_dataset(
             path,
@@ -106,46 +108,11 @@ def _opened(path: str) -> Iterator[Dataset]:
             backend_kwargs={"phony_dims": "sort"} if hdf5 else {},  # plain HDF5 has no dimensions; unsaid, it warns
         )
     except Exception as error:  # the libraries below raise whatever a broken file makes them stumble over
-        raise _refused(path, f"not a NetCDF file that can be read ({type(error).__name__}: {error})", "Convert it to GeoTIFF") from error
+        raise _refused(
+            path, f"not a NetCDF file that can be read ({type(error).__name__}: {error})", "Convert it to GeoTIFF"
+        ) from error
     with dataset:
         yield dataset
-
-
-def _refuse_links(path: str) -> None:
-    """An HDF5 file can take its values from other files: by links, external storage or virtual datasets."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise _refused(path, "NetCDF 4 needs h5netcdf and h5py", "pip install 'geoseg[netcdf]'") from error
-
-    try:
-        with h5py.File(path, "r") as file:
-            if len(file) > _MAX_VARIABLES:
-                what = f"holds more than {_MAX_VARIABLES} objects"
-                raise InputRefused.of("TOO_BIG", path, what, "Extract the variables you need")
-            for name in file:
-                _check_object(path, file, name)
-    except InputRefused:
-        raise
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise _refused(path, f"a damaged HDF5 file ({error})", "Convert it to GeoTIFF") from error
-
-
-def _check_object(path: str, file: Any, name: str) -> None:
-    import h5py
-
-    link = file.get(name, getlink=True)
-    if isinstance(link, h5py.ExternalLink):
-        raise InputRefused.of("EXTERNAL_REF", path, f"{name} lies in another file", "Copy the values into one file")
-    node = file[name] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(node, h5py.Dataset):
-        return
-    if node.external or node.is_virtual:
-        what = f"{name} takes its values from another file"
-        raise InputRefused.of("EXTERNAL_REF", path, what, "Copy the values into one file")
-    chunk = int(np.prod(node.chunks or (0,), dtype=object)) * node.dtype.itemsize
-    if chunk > _MAX_CHUNK_BYTES or (node.ndim == 1 and node.size > _MAX_AXIS):
-        raise InputRefused.of("TOO_BIG", path, f"{name} cannot be read in small pieces", "Rewrite it with smaller chunks")
 
 
 def _is_raster(array: DataArray) -> bool:
@@ -187,16 +154,22 @@ def _crs(dataset: Dataset, array: DataArray, path: Path, assume_crs: str | None)
     name = array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping") or "spatial_ref"
     holder = dataset.variables.get(name)
     if holder is None:
-        holder = next((v for v in dataset.variables.values() if v.ndim == 0 and {"crs_wkt", "spatial_ref"} & set(v.attrs)), None)
+        holder = next(
+            (v for v in dataset.variables.values() if v.ndim == 0 and {"crs_wkt", "spatial_ref"} & set(v.attrs)), None
+        )
     attributes = dict(holder.attrs) if holder is not None else dict(dataset.attrs)
-    text = next((attributes[key] for key in ("crs_wkt", "spatial_ref", "crs") if isinstance(attributes.get(key), str)), None)
+    text = next(
+        (attributes[key] for key in ("crs_wkt", "spatial_ref", "crs") if isinstance(attributes.get(key), str)), None
+    )
     try:
         if text:
             return CRS.from_user_input(text)
         if assume_crs:
             return CRS.from_user_input(assume_crs)
     except GDAL_ERRORS as error:
-        raise InputRefused.of("CRS_BAD", path, f"its CRS is not understood ({error})", "Convert it to GeoTIFF") from error
+        raise InputRefused.of(
+            "CRS_BAD", path, f"its CRS is not understood ({error})", "Convert it to GeoTIFF"
+        ) from error
     raise _refused(path, "has no CRS (grid_mapping with crs_wkt or spatial_ref)", "Add --assume-crs EPSG:...")
 
 

@@ -69,13 +69,18 @@ def normalize(
     ndarray
         ``out``. Every pixel is computed alone in float32: a part's result is the part of the result.
     """
-    assert image.ndim == 3 and image.shape[1:] == valid.shape and len(norm.gain) == image.shape[0], (image.shape, valid.shape)
+    assert image.ndim == 3 and image.shape[1:] == valid.shape and len(norm.gain) == image.shape[0], (
+        image.shape,
+        valid.shape,
+    )
     out = np.empty(image.shape, np.float32) if out is None else out
     assert out.shape == image.shape and out.dtype == np.float32, (out.shape, out.dtype)
     image = _rows_in_memory(image if image.dtype.itemsize <= 4 and image.dtype.isnative else image.astype(np.float32))
     valid = _rows_in_memory(valid)
     gain, bias = np.asarray(norm.gain, np.float32), np.asarray(norm.bias, np.float32)
-    _kernel()(_flat(image), _steps(image), _flat(valid), _steps(valid)[0], _flat(out), _steps(out), gain, bias, valid.shape)
+    _kernel()(
+        _flat(image), _steps(image), _flat(valid), _steps(valid)[0], _flat(out), _steps(out), gain, bias, valid.shape
+    )
     return out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -96,5 +95,6 @@ def _has_collar(file: Admitted, used: set[str]) -> bool:
 
 def _common_name(paths: Sequence[str]) -> str:
     stems = [Path(path).stem for path in paths]
-    common = os.path.commonprefix(stems).rstrip("_-. ")
+    same = [len(set(letters)) == 1 for letters in zip(*stems, strict=False)]
+    common = stems[0][: [*same, False].index(False)].rstrip("_-. ")
     return common if len(stems) > 1 and len(common) >= 3 else stems[0]

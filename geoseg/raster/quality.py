@@ -9,6 +9,7 @@ Landsat Collection 2 QA_PIXEL bits: 0 fill, 1 dilated cloud, 2 cirrus, 3 cloud, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,15 @@ class Request:
         highest = {"values": 2**16 - 1, "bits": 15}.get(kind, -1)
         if not source or not flags or not all(0 <= flag <= highest for flag in flags):
             raise UsageError.of(
-                "QUALITY", text, "is not a rule for flags", "Write none, clouds, FILE:values=3,8,9 or FILE:bits=3,4 (or a band's name for FILE)"
+                "QUALITY",
+                text,
+                "is not a rule for flags",
+                "Write none, clouds, FILE:values=3,8,9 or FILE:bits=3,4 (or a band's name for FILE)",
             )
         return cls(source, **{kind: flags})
 
 
-def flagged(flags: NDArray[np.generic], quality: Quality) -> NDArray[np.bool_]:
+def flagged(flags: NDArray[Any], quality: Quality) -> NDArray[np.bool_]:
     """Say where a pixel is to become nodata.
 
     Parameters
@@ -69,4 +73,7 @@ def flagged(flags: NDArray[np.generic], quality: Quality) -> NDArray[np.bool_]:
 
 def _table(quality: Quality) -> NDArray[np.bool_]:
     numbers = np.arange(2**16)
-    return np.isin(numbers, quality.values) | ((numbers & sum(1 << bit for bit in quality.bits)) != 0)
+    table: NDArray[np.bool_] = np.isin(numbers, quality.values) | (
+        (numbers & sum(1 << bit for bit in quality.bits)) != 0
+    )
+    return table

@@ -135,9 +135,7 @@ class _Source:
         for band, plane, valid in zip(bands, out, valids, strict=True):
             _drop_nodata(band, plane, valid)
 
-    def _read_nested(
-        self, nested: Nested, bands: Sequence[Band], window: Window, out: Image, valid: Valid
-    ) -> None:
+    def _read_nested(self, nested: Nested, bands: Sequence[Band], window: Window, out: Image, valid: Valid) -> None:
         here = nested.window(window)
         if here is None:
             valid[:] = False

@@ -12,9 +12,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @numba.njit(nogil=True, cache=True)
-def bilinear(
-    image: Array, valid: Array, rows: Array, cols: Array, out: Array, out_valid: Array, whole: bool
-) -> None:
+def bilinear(image: Array, valid: Array, rows: Array, cols: Array, out: Array, out_valid: Array, whole: bool) -> None:
     """Interpolate ``image`` at ``rows`` x ``cols`` (fractional indices) from the valid ones of the four pixels around."""
     height, width = image.shape
     for i in range(rows.size):

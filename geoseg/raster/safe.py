@@ -56,7 +56,9 @@ def find_safe(folder: Path, metadata: Path, *, assume_crs: str | None) -> Found:
             )
         )
     if not bands:
-        raise InputRefused.of("NO_BANDS", folder, "no band files (GRANULE/*/IMG_DATA/.../*_B02*.jp2) are there", "Unpack it again")
+        raise InputRefused.of(
+            "NO_BANDS", folder, "no band files (GRANULE/*/IMG_DATA/.../*_B02*.jp2) are there", "Unpack it again"
+        )
     return Found(
         name=folder.name.removesuffix(".SAFE"),
         bands=tuple(bands),
@@ -72,14 +74,18 @@ def parse_xml(path: Path) -> ElementTree.Element:
     """Parse a metadata file; one with a document type (and so with entities) is refused before any is read."""
     try:
         if path.stat().st_size > _MAX_METADATA:
-            raise InputRefused.of("TOO_BIG", path, "the metadata are larger than any product's", "Check where it comes from")
+            raise InputRefused.of(
+                "TOO_BIG", path, "the metadata are larger than any product's", "Check where it comes from"
+            )
         data = path.read_bytes()
         guard = expat.ParserCreate()
         guard.StartDoctypeDeclHandler = _refuse_doctype
         guard.Parse(data, True)
         return ElementTree.fromstring(data)
     except (expat.ExpatError, ElementTree.ParseError, OSError) as error:
-        raise InputRefused.of("PRODUCT", path, f"the metadata cannot be read ({error})", "Download the product again") from error
+        raise InputRefused.of(
+            "PRODUCT", path, f"the metadata cannot be read ({error})", "Download the product again"
+        ) from error
     except _DoctypeError as error:
         what = "the metadata declare a document type, which no Sentinel-2 product does"
         raise InputRefused.of("EXTERNAL_REF", path, what, "Check where it comes from") from error
@@ -98,7 +104,9 @@ def _band_files(folder: Path) -> dict[str, Path]:
     granules = sorted(path for path in (folder / "GRANULE").glob("*") if (path / "IMG_DATA").is_dir())
     if len(granules) > 1:
         names = ", ".join(granule.name for granule in granules[:3])
-        raise InputRefused.of("PRODUCT", folder, f"holds {len(granules)} granules ({names})", "Name the band files of one of them")
+        raise InputRefused.of(
+            "PRODUCT", folder, f"holds {len(granules)} granules ({names})", "Name the band files of one of them"
+        )
     best: dict[str, tuple[int, Path]] = {}
     for path in sorted(granules[0].glob("IMG_DATA/**/*")) if granules else []:
         if match := _FILE.search(path.name):
@@ -119,7 +127,9 @@ def _offsets(tree: ElementTree.Element, tag: str, metadata: Path) -> dict[str, f
         try:
             offsets[_BAND_IDS[int(node.attrib["band_id"])]] = float(node.text or "")
         except (KeyError, IndexError, ValueError) as error:
-            raise InputRefused.of("PRODUCT", metadata, f"{tag} is not understood", "Download the product again") from error
+            raise InputRefused.of(
+                "PRODUCT", metadata, f"{tag} is not understood", "Download the product again"
+            ) from error
     return offsets
 
 
@@ -141,5 +151,7 @@ def _number(tree: ElementTree.Element, tag: str, metadata: Path) -> float:
     except ValueError:
         number = 0.0
     if not number > 0:
-        raise InputRefused.of("PRODUCT", metadata, f"{tag} is missing or not a number above 0", "Download the product again")
+        raise InputRefused.of(
+            "PRODUCT", metadata, f"{tag} is missing or not a number above 0", "Download the product again"
+        )
     return number

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.grid.geobox import GeoBox
-from geoseg.raster.admit import admit
 from geoseg.raster.align import finest, overlaps, pixel_metres, same_grid
-from geoseg.raster.band import NETCDF, Band, Found, Quality
+from geoseg.raster.band import NETCDF, Band, Quality
+from geoseg.raster.find import check_names, find_bands, take_quality
 from geoseg.raster.identity import Stamp, sample_file, sample_remote, stamp
-from geoseg.raster.plain import find_files
 from geoseg.raster.quality import Request
-from geoseg.raster.sensors import find_product
 from geoseg.raster.sniff import remote_target
 
 __all__ = ["Band", "Quality", "Scene", "open_scene"]
@@ -72,7 +70,9 @@ class Scene:
         (``BANDS``) with what is there.
         """
         if len(set(names)) != len(names) or not names:
-            raise UsageError.of("BANDS", self.name, f"bands must be asked for once each, not {', '.join(names) or 'none'}")
+            raise UsageError.of(
+                "BANDS", self.name, f"bands must be asked for once each, not {', '.join(names) or 'none'}"
+            )
         return _fit(self, tuple(self._find(name) for name in names))
 
     def in_units(self, units: str) -> Scene:
@@ -85,7 +85,9 @@ class Scene:
             return self
         if self.units == "dn":
             what = f"the bundle expects {units} and the file holds plain numbers"
-            raise InputRefused.of("UNITS", self.name, what, "State them with --scale and --offset, e.g. --scale 0.0001 for Sentinel-2")
+            raise InputRefused.of(
+                "UNITS", self.name, what, "State them with --scale and --offset, e.g. --scale 0.0001 for Sentinel-2"
+            )
         raw = tuple(replace(band, scale=1.0, offset=0.0) for band in self.bands)
         note = f"the bundle expects {units}: the file's numbers are used without scale and offset"
         return _identified(replace(self, bands=raw, units=units, notes=(*self.notes, note)))
@@ -94,20 +96,30 @@ class Scene:
         """Raise Conflict (``CHANGED``) when a file's size or time differs from when the scene was opened."""
         for known in self.stamps:
             if stamp(known[0]) != known:
-                raise Conflict.of("CHANGED", known[0], "has changed since the scene was opened", "Start again with --restart")
+                raise Conflict.of(
+                    "CHANGED", known[0], "has changed since the scene was opened", "Start again with --restart"
+                )
 
     def _find(self, name: str) -> Band:
         wanted = name.casefold()
         for matches in (
             [band for band in self.bands if band.name == name],
             [band for band in self.bands if band.name.casefold() == wanted],
-            [band for band in self.bands if band.own and wanted in (band.own.casefold(), band.own.casefold().replace("b0", "b"))],
+            [
+                band
+                for band in self.bands
+                if band.own and wanted in (band.own.casefold(), band.own.casefold().replace("b0", "b"))
+            ],
         ):
             if len(matches) == 1:
                 return matches[0]
         there = ", ".join(band.name for band in self.bands)
         numbered = all(band.name == str(i + 1) for i, band in enumerate(self.bands))
-        remedy = "Nothing in the file names its bands: name them in order with --bands" if numbered else "Name its bands with --bands"
+        remedy = (
+            "Nothing in the file names its bands: name them in order with --bands"
+            if numbered
+            else "Name its bands with --bands"
+        )
         raise InputRefused.of("BANDS", self.name, f"has no band {name}; it has {there}", remedy)
 
 
@@ -153,9 +165,9 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
     names = [str(path) for path in paths]
     if not names:
         raise UsageError.of("SCENE", "no file", "a scene needs at least one file")
-    found = _find(names, bands=bands, time=time, assume_crs=assume_crs, allow_remote=allow_remote)
-    chosen, flags = _take_quality(found, Request.parse(quality or "none"), assume_crs, allow_remote)
-    _check_names(chosen, names[0])
+    found = find_bands(names, bands=bands, time=time, assume_crs=assume_crs, allow_remote=allow_remote)
+    chosen, flags = take_quality(found, Request.parse(quality or "none"), assume_crs, allow_remote)
+    check_names(chosen, names[0])
     scene = Scene(
         name=found.name,
         bands=chosen,
@@ -168,59 +180,12 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
         allow_remote=allow_remote,
     )
     scene = _overridden(scene, nodata, scale, offset)
-    paths_used = dict.fromkeys([(band.path, band.driver) for band in chosen] + ([(flags.path, flags.driver)] if flags else []))
+    paths_used = dict.fromkeys(
+        [(band.path, band.driver) for band in chosen] + ([(flags.path, flags.driver)] if flags else [])
+    )
     scene = replace(scene, contents=tuple((path, _sample(path, driver, allow_remote)) for path, driver in paths_used))
     scene = _fit(scene, scene.bands)
     return scene.select(bands) if found.product and bands else scene
-
-
-def _find(
-    names: list[str], *, bands: Sequence[str] | None, time: str | None, assume_crs: str | None, allow_remote: bool
-) -> Found:
-    """Whatever the paths are, as bands with a grid each."""
-    from geoseg.raster.netcdf import find_netcdf, is_netcdf
-
-    folders = [name for name in names if Path(name).is_dir()]
-    if folders and len(names) > 1:
-        raise InputRefused.of("NOT_A_FILE", folders[0], "a product's folder is a scene by itself", "Name one folder, or files only")
-    local = Path(names[0])
-    if not folders and len(names) == 1 and is_netcdf(local):
-        return find_netcdf(local, names=bands, time=time, assume_crs=assume_crs)
-    if time is not None:
-        raise UsageError.of("TIME", names[0], "--time chooses a step of a NetCDF file, and this is none", "Leave it out")
-    if folders:
-        return find_product(local, assume_crs=assume_crs)
-    return find_files(names, names=bands, assume_crs=assume_crs, allow_remote=allow_remote)
-
-
-def _take_quality(
-    found: Found, request: Request | None, assume_crs: str | None, allow_remote: bool
-) -> tuple[tuple[Band, ...], Quality | None]:
-    """The spectral bands and the flags that were asked for, which may be one of the file's own bands."""
-    if request is None:
-        return found.bands, None
-    if not request.source:
-        if found.clouds is None:
-            what = "has no layer of flags of its own (Sentinel-2 SCL, Landsat QA_PIXEL)"
-            raise InputRefused.of("QUALITY", found.name, what, "Name one: --quality FILE:values=3,8,9 or FILE:bits=3,4")
-        return found.bands, found.clouds
-    for band in found.bands:
-        if band.name == request.source:
-            flags = Quality(band.path, band.index, band.driver, request.values, request.bits, band.grid, band.variable)
-            return tuple(other for other in found.bands if other is not band), flags
-    if found.clouds and request.source.casefold() in ("scl", "qa_pixel"):
-        return found.bands, replace(found.clouds, values=request.values, bits=request.bits)
-    file = admit(request.source, assume_crs=assume_crs, allow_remote=allow_remote, palette_ok=True)
-    return found.bands, Quality(file.path, 1, file.driver, request.values, request.bits, file.geobox)
-
-
-def _check_names(bands: tuple[Band, ...], where: str) -> None:
-    names = [band.name for band in bands]
-    if not names:
-        raise InputRefused.of("BANDS", where, "no band is left", "Name at least one")
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice:
-        raise InputRefused.of("BANDS", where, f"{', '.join(twice)} stands for more than one band", "Give each its own name with --bands")
 
 
 def _overridden(scene: Scene, nodata: float | None, scale: float | None, offset: float | None) -> Scene:
@@ -230,7 +195,9 @@ def _overridden(scene: Scene, nodata: float | None, scale: float | None, offset:
         scene = replace(scene, notes=tuple(note for note in scene.notes if "--nodata" not in note))
     if scale is not None or offset is not None:
         bands = tuple(
-            replace(band, scale=band.scale if scale is None else scale, offset=band.offset if offset is None else offset)
+            replace(
+                band, scale=band.scale if scale is None else scale, offset=band.offset if offset is None else offset
+            )
             for band in bands
         )
         stated = f"scale {bands[0].scale:g} and offset {bands[0].offset:g} as given"
@@ -275,9 +242,13 @@ def _off(grid: GeoBox, geobox: GeoBox, layer: Band | Quality) -> GeoBox | None:
     if same_grid(geobox, grid):
         return None
     if layer.driver == NETCDF:
-        raise InputRefused.of("GRID", layer.path, "NetCDF can not be brought onto another grid", "Convert it to GeoTIFF")
+        raise InputRefused.of(
+            "GRID", layer.path, "NetCDF can not be brought onto another grid", "Convert it to GeoTIFF"
+        )
     if not overlaps(geobox, grid):
-        raise InputRefused.of("EXTENT", layer.path, "lies outside of the scene's other bands", "Name files of one place")
+        raise InputRefused.of(
+            "EXTENT", layer.path, "lies outside of the scene's other bands", "Name files of one place"
+        )
     return grid
 
 
@@ -286,7 +257,8 @@ def _resampled(bands: tuple[Band, ...], geobox: GeoBox) -> str:
     sizes = sorted({round(pixel_metres(band.grid), 2) for band in moved if band.grid is not None})
     anchor = next((band.name for band in bands if not band.warped), "the scene")
     shown = ", ".join(f"{size:g}" for size in sizes)
-    return f"{_RESAMPLED}{', '.join(band.name for band in moved)} ({shown} m) onto the {pixel_metres(geobox):.4g} m grid of {anchor}, bilinear"
+    onto = f"onto the {pixel_metres(geobox):.4g} m grid of {anchor}, bilinear"
+    return f"{_RESAMPLED}{', '.join(band.name for band in moved)} ({shown} m) {onto}"
 
 
 def _sample(path: str, driver: str, allow_remote: bool) -> str:

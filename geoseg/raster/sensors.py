@@ -84,6 +84,7 @@ def find_product(folder: Path, *, assume_crs: str | None) -> Found:
     raise InputRefused.of(
         "FORMAT",
         folder,
-        "the folder is neither a Sentinel-2 SAFE (MTD_MSIL1C.xml or MTD_MSIL2A.xml) nor a Landsat Collection 2 product (*_MTL.txt or .json)",
+        "the folder is neither a Sentinel-2 SAFE (MTD_MSIL1C.xml or MTD_MSIL2A.xml) "
+        "nor a Landsat Collection 2 product (*_MTL.txt or .json)",
         "Name the raster files themselves",
     )

@@ -15,10 +15,15 @@ from rasterio.transform import from_origin
 UTM = "EPSG:32632"
 CORNER = (500_000.0, 5_000_000.0)
 S2_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
-S2_METRES = {name: 10 if name in ("B02", "B03", "B04", "B08") else 60 if name in ("B01", "B09", "B10") else 20 for name in S2_BANDS}
+S2_METRES = {
+    name: 10 if name in ("B02", "B03", "B04", "B08") else 60 if name in ("B01", "B09", "B10") else 20
+    for name in S2_BANDS
+}
 
 
-def numbers(shape: tuple[int, ...], dtype: str = "uint16", seed: int = 0, low: int = 1, high: int = 3000) -> NDArray[np.generic]:
+def numbers(
+    shape: tuple[int, ...], dtype: str = "uint16", seed: int = 0, low: int = 1, high: int = 3000
+) -> NDArray[np.generic]:
     """Random values without 0."""
     top = min(high, np.iinfo(dtype).max) if np.dtype(dtype).kind in "iu" else high
     return np.random.default_rng(seed).integers(low, top, shape).astype(dtype)
@@ -50,7 +55,10 @@ def write_raster(
         "transform": transform or from_origin(*corner, res, res),
         "nodata": nodata,
     }
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES", GDAL_PAM_ENABLED="NO"), rasterio.open(path, "w", **profile, **options) as file:
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES", GDAL_PAM_ENABLED="NO"),
+        rasterio.open(path, "w", **profile, **options) as file,
+    ):
         file.write(image)
         for i, name in enumerate(names):
             file.set_band_description(i + 1, name)
@@ -90,8 +98,10 @@ def make_safe(
         scl[0, :3, :3] = 9
         write_jp2(images / "R20m" / "T32TPS_20220605T101031_SCL_20m.jp2", scl, 20)
     kind, quantity = ("BOA", "BOA_QUANTIFICATION_VALUE") if level == "L2A" else ("RADIO", "QUANTIFICATION_VALUE")
-    offsets = "" if add_offset is None else "".join(
-        f'<{kind}_ADD_OFFSET band_id="{i}">{add_offset}</{kind}_ADD_OFFSET>' for i in range(13)
+    offsets = (
+        ""
+        if add_offset is None
+        else "".join(f'<{kind}_ADD_OFFSET band_id="{i}">{add_offset}</{kind}_ADD_OFFSET>' for i in range(13))
     )
     (safe / f"MTD_MSI{level}.xml").write_text(
         f'<?xml version="1.0" encoding="UTF-8"?><n1:Product xmlns:n1="https://example.org/s2"><n1:General_Info>'
@@ -103,7 +113,9 @@ def make_safe(
     return safe
 
 
-def make_landsat(folder: Path, *, level: str = "L2", form: str = "txt", sensor: str = "OLI", side: int = 40, collection: int = 2) -> Path:
+def make_landsat(
+    folder: Path, *, level: str = "L2", form: str = "txt", sensor: str = "OLI", side: int = 40, collection: int = 2
+) -> Path:
     """A small Landsat Collection 2 folder."""
     sensor_id = {"OLI": "OLI_TIRS", "TM": "TM"}[sensor]
     own = {"OLI": ("1", "2", "3", "4", "5", "6", "7"), "TM": ("1", "2", "3", "4", "5", "7")}[sensor]
@@ -121,7 +133,12 @@ def make_landsat(folder: Path, *, level: str = "L2", form: str = "txt", sensor: 
     reflectance: dict[str, object] = {}
     for i, number in enumerate(own):
         contents[f"FILE_NAME_BAND_{number}"] = f"{product}{middle}_B{number}.TIF"
-        write_raster(place / f"{product}{middle}_B{number}.TIF", numbers((1, side, side), seed=i, low=7000, high=30000), res=30, nodata=0)
+        write_raster(
+            place / f"{product}{middle}_B{number}.TIF",
+            numbers((1, side, side), seed=i, low=7000, high=30000),
+            res=30,
+            nodata=0,
+        )
         one |= {f"REFLECTANCE_MULT_BAND_{number}": 2e-05, f"REFLECTANCE_ADD_BAND_{number}": -0.1}
         reflectance |= {f"REFLECTANCE_MULT_BAND_{number}": 2.75e-05, f"REFLECTANCE_ADD_BAND_{number}": -0.2}
     key = f"BAND_ST_B{thermal}" if level == "L2" else f"BAND_{thermal}"
@@ -144,14 +161,21 @@ def make_landsat(folder: Path, *, level: str = "L2", form: str = "txt", sensor: 
     }
     if level == "L2":
         groups["LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"] = reflectance
-        groups["LEVEL2_SURFACE_TEMPERATURE_PARAMETERS"] = {f"TEMPERATURE_MULT_{key}": 0.00341802, f"TEMPERATURE_ADD_{key}": 149.0}
+        groups["LEVEL2_SURFACE_TEMPERATURE_PARAMETERS"] = {
+            f"TEMPERATURE_MULT_{key}": 0.00341802,
+            f"TEMPERATURE_ADD_{key}": 149.0,
+        }
     if form == "json":
         (place / f"{product}_MTL.json").write_text(json.dumps({"LANDSAT_METADATA_FILE": groups}), "utf-8")
         return place
     lines = ["GROUP = LANDSAT_METADATA_FILE"]
     for group, keys in groups.items():
         lines += [f"  GROUP = {group}"]
-        lines += [f"    {key} = {json.dumps(value) if isinstance(value, str) else value}" for key, value in keys.items()]
+        lines += [
+            f"    {key} = {json.dumps(value) if isinstance(value, str) else value}" for key, value in keys.items()
+        ]
         lines += [f"  END_GROUP = {group}"]
-    (place / f"{product}_MTL.txt").write_text("\n".join([*lines, "END_GROUP = LANDSAT_METADATA_FILE", "END", ""]), "utf-8")
+    (place / f"{product}_MTL.txt").write_text(
+        "\n".join([*lines, "END_GROUP = LANDSAT_METADATA_FILE", "END", ""]), "utf-8"
+    )
     return place

@@ -13,7 +13,13 @@ from rasterio.crs import CRS  # noqa: E402
 
 
 def write_netcdf(
-    path: Path, *, form: str = "NETCDF3_CLASSIC", rising: bool = False, times: int = 0, crs: bool = True, **changes: object
+    path: Path,
+    *,
+    form: str = "NETCDF3_CLASSIC",
+    rising: bool = False,
+    times: int = 0,
+    crs: bool = True,
+    **changes: object,
 ) -> Path:
     """Two variables of 12 x 10 pixels of 20 m and an SCL; the first row is the north's unless ``rising``."""
     y = 5_000_000 - 10 - 20 * np.arange(12)
@@ -23,11 +29,17 @@ def write_netcdf(
     dims: tuple[str, ...] = ("y", "x")
     coords: dict[str, object] = {"y": y[::-1] if rising else y, "x": x}
     if times:
-        data = {name: np.stack([array + 1000 * i if name != "SCL" else array for i in range(times)]) for name, array in data.items()}
+        data = {
+            name: np.stack([array + 1000 * i if name != "SCL" else array for i in range(times)])
+            for name, array in data.items()
+        }
         dims = ("time", "y", "x")
         coords["time"] = np.datetime64("2020-05-30") + np.arange(times)
     dataset = xarray.Dataset(
-        {name: (dims, array[..., ::-1, :] if rising else array, {"grid_mapping": "spatial_ref"}) for name, array in data.items()},
+        {
+            name: (dims, array[..., ::-1, :] if rising else array, {"grid_mapping": "spatial_ref"})
+            for name, array in data.items()
+        },
         coords=coords,
     )
     dataset["red"].attrs["_FillValue"] = np.int16(7)

@@ -21,7 +21,9 @@ def reference(image: NDArray[np.generic], valid: NDArray[np.bool_], norm: Normal
     return np.where(valid, image.astype(float) * gain + bias, 0.0)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "float32", "float64", ">u2"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "float32", "float64", ">u2"]
+)
 @pytest.mark.parametrize("layout", ["planes", "pixels", "views"])
 def test_values_are_gain_and_bias_and_0_where_invalid(dtype: str, layout: str) -> None:
     image = numbers((3, 37, 29), "uint8").astype(dtype)
@@ -47,7 +49,9 @@ def test_a_part_is_normalized_as_it_is_in_the_whole(shape: tuple[int, int], star
     valid = np.random.default_rng(seed).random(shape) > 0.2
     part = (slice(min(start[0], shape[0] - 1), None), slice(min(start[1], shape[1] - 1), None))
     whole = normalize(image, valid, NORM)
-    np.testing.assert_array_equal(normalize(image[(slice(None), *part)], valid[part], NORM), whole[(slice(None), *part)])
+    np.testing.assert_array_equal(
+        normalize(image[(slice(None), *part)], valid[part], NORM), whole[(slice(None), *part)]
+    )
 
 
 def test_invalid_pixels_are_0_even_where_the_value_is_not_finite() -> None:
@@ -75,7 +79,7 @@ def test_scale_and_offset_of_the_scene_fold_with_mean_and_deviation_of_the_bundl
 @pytest.mark.parametrize(("mean", "std"), [([0.0], [1.0]), ([0.0, 0.0], [1.0, 0.0]), ([0.0, float("nan")], [1.0, 1.0])])
 def test_constants_that_do_not_fit_are_the_bundles_fault(tmp_path: Path, mean: list[float], std: list[float]) -> None:
     scene = open_scene([write_raster(tmp_path / "a.tif", numbers((2, 4, 4)), names=["red", "nir"])])
-    with pytest.raises(BundleError, match="^NORMALIZATION: "):
+    with pytest.raises(BundleError, match=r"^NORMALIZATION: "):
         Normalization.of(scene, mean, std)
 
 

@@ -50,7 +50,12 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
         folder / "other.tif", coarse, transform=from_origin(9.0, 45.155, 0.00026, 0.00019), crs="EPSG:4326", nodata=0
     )
     turned = Affine.translation(*CORNER) @ Affine.rotation(7) @ Affine.scale(19, -21)
-    rotated = write_raster(folder / "rotated.tif", numbers((2, 400, 400), seed=6), transform=turned, mask=numbers((400, 400), high=9)[:] > 2)
+    rotated = write_raster(
+        folder / "rotated.tif",
+        numbers((2, 400, 400), seed=6),
+        transform=turned,
+        mask=numbers((400, 400), high=9)[:] > 2,
+    )
     jp2 = write_jp2(folder / "one.jp2", numbers((1, 700, 640), seed=7), 10)
     flags = write_raster(folder / "flags.tif", numbers((1, 350, 320), "uint8", high=9), res=20)
     return {
@@ -162,7 +167,9 @@ def test_bands_of_different_extent_are_valid_where_all_have_data(tmp_path: Path)
     np.testing.assert_array_equal(image[1, 10:, 20:], numbers((1, 60, 60), seed=1)[0, :50, :40])
 
 
-@pytest.mark.parametrize(("dtype", "nodata"), [("uint8", -9999.0), ("uint8", 1e30), ("int16", 0.5), ("uint16", float("nan"))])
+@pytest.mark.parametrize(
+    ("dtype", "nodata"), [("uint8", -9999.0), ("uint8", 1e30), ("int16", 0.5), ("uint16", float("nan"))]
+)
 def test_nodata_that_no_value_can_have_is_tolerated(tmp_path: Path, dtype: str, nodata: float) -> None:
     path = write_raster(tmp_path / "a.tif", numbers((1, 5, 5), dtype))
     assert read(open_scene([path], nodata=nodata))[1].all()

@@ -60,7 +60,7 @@ def test_nodata_on_one_file_only(data: Path) -> None:
 def test_a_cube_of_dates(data: Path) -> None:
     pytest.importorskip("h5netcdf")
     path = data / "nrt_romania" / "sentinel2_cube_subset_romania_20m.nc"
-    with pytest.raises(InputRefused, match="^TIME: .*140 time steps"):
+    with pytest.raises(InputRefused, match=r"^TIME: .*140 time steps"):
         open_scene([path])
     scene = open_scene([path], time="2015-08-31", quality="clouds")
     tree_cover = open_scene([data / "nrt_romania" / "tree_cover_density_2018_romania.tif"])
@@ -98,5 +98,5 @@ def test_other_scenes_read_whole_and_in_parts(data: Path, name: str, bands: int)
 
 
 def test_a_class_map_is_no_scene(data: Path) -> None:
-    with pytest.raises(InputRefused, match="^PALETTE: "):
+    with pytest.raises(InputRefused, match=r"^PALETTE: "):
         open_scene([data / "zion_nlcd_labels" / "nlcd.tif"])

@@ -59,7 +59,9 @@ def test_bands_are_found_without_regard_to_case_but_never_two_at_once(tmp_path: 
         scene.select(["Nir"])
 
 
-@pytest.mark.parametrize(("bands", "words"), [(["a", "b"], "names 2 bands .* there are 3"), (["a", "b", "a"], "a stands for more than one")])
+@pytest.mark.parametrize(
+    ("bands", "words"), [(["a", "b"], "names 2 bands .* there are 3"), (["a", "b", "a"], "a stands for more than one")]
+)
 def test_names_that_do_not_fit_are_refused(tmp_path: Path, bands: list[str], words: str) -> None:
     path = write_raster(tmp_path / "a.tif", numbers((3, 4, 4)))
     with pytest.raises(InputRefused, match=f"^BANDS: .*{words}"):
@@ -75,9 +77,9 @@ def test_files_that_say_the_same_name_are_refused(tmp_path: Path) -> None:
 def test_asking_for_a_band_twice_or_for_none_is_a_usage_error(tmp_path: Path) -> None:
     scene = open_scene([write_raster(tmp_path / "a.tif", numbers((1, 4, 4)), names=["red"])])
     for wanted in (["red", "red"], []):
-        with pytest.raises(UsageError, match="^BANDS: "):
+        with pytest.raises(UsageError, match=r"^BANDS: "):
             scene.select(wanted)
-    with pytest.raises(UsageError, match="^SCENE: "):
+    with pytest.raises(UsageError, match=r"^SCENE: "):
         open_scene([])
 
 
@@ -191,11 +193,13 @@ def test_only_files_that_are_used_have_to_stay_as_they_were(tmp_path: Path) -> N
     scene.check_unchanged()
 
 
-@pytest.mark.parametrize("text", ["", "cloud", "a.tif", "a.tif:bits=", "a.tif:bits=16", "a.tif:values=x", "a.tif:flags=1", ":bits=1"])
+@pytest.mark.parametrize(
+    "text", ["", "cloud", "a.tif", "a.tif:bits=", "a.tif:bits=16", "a.tif:values=x", "a.tif:flags=1", ":bits=1"]
+)
 def test_a_rule_for_flags_that_is_none_is_a_usage_error(tmp_path: Path, text: str) -> None:
     path = write_raster(tmp_path / "a.tif", numbers((1, 4, 4)))
     if text:
-        with pytest.raises(UsageError, match="^QUALITY: "):
+        with pytest.raises(UsageError, match=r"^QUALITY: "):
             open_scene([path], quality=text)
     else:
         assert open_scene([path], quality=text).quality is None
@@ -203,13 +207,13 @@ def test_a_rule_for_flags_that_is_none_is_a_usage_error(tmp_path: Path, text: st
 
 def test_clouds_of_a_plain_file_have_no_flags_to_come_from(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", numbers((1, 4, 4)))
-    with pytest.raises(InputRefused, match="^QUALITY: .*has no layer of flags"):
+    with pytest.raises(InputRefused, match=r"^QUALITY: .*has no layer of flags"):
         open_scene([path], quality="clouds")
 
 
 def test_a_time_step_of_something_without_time_is_a_usage_error(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", numbers((1, 4, 4)))
-    with pytest.raises(UsageError, match="^TIME: "):
+    with pytest.raises(UsageError, match=r"^TIME: "):
         open_scene([path], time="2020")
 
 

@@ -29,7 +29,9 @@ def test_a_sentinel2_l2a_folder_has_its_bands_by_name_with_the_offset_of_its_bas
     assert any("05.10: offset applied" in note for note in scene.notes)
 
 
-def test_each_band_of_a_safe_comes_from_its_finest_file_and_coarse_ones_are_said_to_be_resampled(tmp_path: Path) -> None:
+def test_each_band_of_a_safe_comes_from_its_finest_file_and_coarse_ones_are_said_to_be_resampled(
+    tmp_path: Path,
+) -> None:
     scene = open_scene([make_safe(tmp_path)], bands=["blue", "swir1"])
     assert [Path(band.path).name[-11:] for band in scene.bands] == ["B02_10m.jp2", "B11_20m.jp2"]
     assert [band.warped for band in scene.bands] == [False, True]
@@ -132,7 +134,12 @@ def test_landsat_l1_reflectance_is_divided_by_the_sine_of_the_sun(tmp_path: Path
 
 def test_landsat_5_names_its_bands_by_colour_not_by_number(tmp_path: Path) -> None:
     scene = open_scene([make_landsat(tmp_path, sensor="TM")])
-    assert [(band.name, band.own) for band in scene.bands][:4] == [("blue", "B1"), ("green", "B2"), ("red", "B3"), ("nir", "B4")]
+    assert [(band.name, band.own) for band in scene.bands][:4] == [
+        ("blue", "B1"),
+        ("green", "B2"),
+        ("red", "B3"),
+        ("nir", "B4"),
+    ]
 
 
 def test_flags_of_qa_pixel_become_nodata_when_asked_for(tmp_path: Path) -> None:
@@ -153,7 +160,9 @@ def test_landsat_of_another_collection_is_refused(tmp_path: Path) -> None:
 def test_an_mtl_that_names_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
     folder = make_landsat(tmp_path)
     metadata = next(folder.glob("*_MTL.txt"))
-    metadata.write_text(metadata.read_text().replace("LC08_L2SP_193026_20200705_20200912_02_T1_SR_B2.TIF", "../secret.tif"))
+    metadata.write_text(
+        metadata.read_text().replace("LC08_L2SP_193026_20200705_20200912_02_T1_SR_B2.TIF", "../secret.tif")
+    )
     with pytest.raises(InputRefused, match=r"^EXTERNAL_REF: .*outside"):
         open_scene([folder])
 
