@@ -15,16 +15,20 @@ import geoseg
 from geoseg.cluster.run import Outcomes
 from geoseg.config import SegmentSettings
 from geoseg.jobs.digest import Digests
-from geoseg.jobs.outputs import Outputs
+from geoseg.jobs.outputs import NAMES, Outputs
 from geoseg.jobs.plan import Plan
 from geoseg.jobs.settle import SettledMask
 from geoseg.mask.score import SeamScore
 from geoseg.model.bundle import Bundle
 from geoseg.model.predict import Choice
 from geoseg.raster.files import write_durable
+from geoseg.raster.overview import read_mask_overview, read_overview
 from geoseg.raster.scene import Scene
 from geoseg.raster.write import RasterInfo, write_mask, write_raster
+from geoseg.report.content import report_of_run
+from geoseg.report.figures import make_overview
 from geoseg.report.item import ItemFacts, build_item, write_item
+from geoseg.report.page import write_page
 from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
 from geoseg.vector.polygonize import iter_polygons
 from geoseg.vector.write import write_polygons
@@ -73,8 +77,15 @@ def write_products(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[st
     polygons = (
         None if settings.only == "mask" else _timed(facts, "polygons", lambda: _write_polygons(outputs, facts, mask))
     )
-    write_item(out / "item.json", build_item(_item_facts(facts), out, pending=("run.json", "report.html")))
+    write_item(
+        out / "item.json",
+        build_item(
+            _item_facts(facts), out, pending=("run.json",) if settings.only == "mask" else ("run.json", "report.html")
+        ),
+    )
     run = run_record(facts, areas, polygons)
+    if settings.only != "mask":
+        _timed(facts, "report", lambda: _write_report(outputs, facts, run))
     write_durable(out / "run.json", (json.dumps(run, indent=1, sort_keys=True) + "\n").encode())
     return run
 
@@ -108,11 +119,31 @@ def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask) -> int:
     return write_polygons(outputs.staging / "polygons.gpkg", regions, geobox, legend)
 
 
+def _write_report(outputs: Outputs, facts: Facts, run: dict[str, Any]) -> None:
+    scene, out = facts.scene, outputs.staging
+    image, valid = read_overview(scene)
+    overview = make_overview(image, valid, [band.name for band in scene.bands], read_mask_overview(out / "mask.tif"))
+    page = report_of_run(
+        run,
+        facts.bundle.legend,
+        geobox=scene.geobox,
+        overview=overview,
+        scores=json.loads(facts.bundle.scores),
+        inputs=_inputs(scene),
+        files=[name for name in NAMES if (out / name).exists() or name in ("report.html", "run.json")],
+    )
+    write_page(out / "report.html", page)
+
+
+def _inputs(scene: Scene) -> list[str]:
+    return sorted({Path(band.path).name for band in scene.bands})
+
+
 def _item_facts(facts: Facts) -> ItemFacts:
     scene, bundle = facts.scene, facts.bundle
     return ItemFacts(
         facts.digests.run_id, scene.name, scene.geobox, bundle.legend, scene.datetime,
-        inputs=sorted({Path(band.path).name for band in scene.bands}), software={"geoseg": geoseg.__version__},
+        inputs=_inputs(scene), software={"geoseg": geoseg.__version__},
         digests={"plan": facts.digests.plan, "scene": scene.fingerprint}, model=bundle.id, card=json.loads(bundle.card),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,10 +12,14 @@ from geoseg.cluster.journal import BlockStore
 from geoseg.cluster.pool import Pool
 from geoseg.cluster.worker import BlockJob, BlockWorker
 from geoseg.config import SegmentSettings
-from geoseg.grid.geobox import Window
+from geoseg.errors import UsageError
+from geoseg.grid.geobox import GeoBox, Window
+from geoseg.legend import Legend
 from geoseg.mask.filter import FilterSettings
 from geoseg.mask.score import SeamScore, seam_score
+from geoseg.mask.sieve import sieve
 from geoseg.raster.read import read_window
+from geoseg.vector.measure import AreaCounter
 
 STRIP = 512
 """Rows of a strip: the side of a tile of the output."""
@@ -56,7 +61,25 @@ def filter_settings(settings: SegmentSettings) -> FilterSettings:
 
 def settled(job: BlockJob, settings: SegmentSettings) -> SettledMask:
     """The mask after filters and sieve."""
-    return SettledMask(job.filtered if job.filters.any else job.predicted)
+    store = job.filtered if job.filters.any else job.predicted
+    least = min_pixels(job.scene.geobox, job.bundle.legend, settings.filters.min_area)
+    if least <= 1:
+        return SettledMask(store)
+    shape, nodata = job.scene.geobox.shape, job.bundle.legend.nodata
+    return SettledMask(store, sieve(store.read_window, shape, nodata=nodata, min_pixels=least).relabel)
+
+
+def min_pixels(geobox: GeoBox, legend: Legend, min_area: float) -> int:
+    """Pixels that make ``min_area`` m2, by the true area of the pixel in the middle of the grid."""
+    if not min_area:
+        return 0
+    rows, cols = geobox.shape
+    counter = AreaCounter(geobox.crop(Window(rows // 2, cols // 2, 1, 1)), legend)
+    counter.add(0, np.array([[legend.values[0]]], np.uint8))
+    each = counter.rows()[0].area_m2
+    if not each:
+        raise UsageError.of("MIN_AREA", "scene", "the middle pixel has no area on Earth", "Leave --min-area out")
+    return math.ceil(min_area / each - 1e-9)
 
 
 def seam_score_of(pool: Pool, job: BlockJob) -> SeamScore | None:

@@ -13,6 +13,7 @@ from shapely.geometry import Polygon, box
 from shapely.geometry.polygon import orient
 
 from geoseg.grid.geobox import GeoBox
+from geoseg.raster.env import GDAL_ERRORS
 from geoseg.raster.georef import lonlat, outline
 
 _STEPS = 32
@@ -67,7 +68,7 @@ def _pole_inside(geobox: GeoBox) -> float:
     for lat in (90.0, -90.0):
         try:
             xs, ys = rasterio.warp.transform(source, target, [0.0], [lat])
-        except rasterio.errors.RasterioError:
+        except GDAL_ERRORS:
             continue
         if not (math.isfinite(xs[0]) and math.isfinite(ys[0])):
             continue
