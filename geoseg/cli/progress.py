@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from geoseg.cluster.run import Progress, Report
@@ -29,3 +29,20 @@ def progress_bar(*, quiet: bool) -> Iterator[Report | None]:
             bar.update(tasks[progress.step], completed=progress.done, rate=f"{progress.rate:.1f} Mpx/s")  # type: ignore[arg-type]
 
         yield report
+
+
+@contextmanager
+def step_bar(*, quiet: bool) -> Iterator[Callable[[int, int, float], None] | None]:
+    """Give a callback for the steps of a fit (done, of all, loss); None when there is nobody to look."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = ("fit", BarColumn(), MofNCompleteColumn(), "steps", TextColumn("loss {task.fields[loss]:.3f}"))
+    with Bar(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("fit", total=None, loss=0.0)
+        yield lambda done, total, loss: bar.update(task, completed=done, total=total, loss=loss)
