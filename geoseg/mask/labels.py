@@ -40,36 +40,40 @@ def label(mask: Bytes, nodata: int, diagonal: bool) -> tuple[Labels, int]:
     Returns the labels, int32 (rows, cols), and the number of regions. ``diagonal``: pixels that touch at a corner
     are connected too.
     """
-    rows, cols = mask.shape
-    labels = np.zeros((rows, cols), np.int32)
-    parent = np.zeros(rows * cols + 1, np.int64)
+    labels = np.zeros(mask.shape, np.int32)
+    parent = np.zeros(1024, np.int64)
     count = 0
-    for row in range(rows):
-        for col in range(cols):
-            if mask[row, col] != nodata:
-                own = _above_or_left(mask, labels, parent, row, col, diagonal)
-                if own == 0:
-                    count += 1
-                    own = count
-                    parent[own] = own
-                labels[row, col] = own
+    for row in range(mask.shape[0]):
+        if len(parent) < count + mask.shape[1] + 1:
+            parent = np.append(parent, np.zeros(len(parent) + mask.shape[1], np.int64))
+        count = _label_row(mask, labels, parent, row, count, nodata, diagonal)
     return labels, _renumber(labels, parent, count)
 
 
 @jit
-def _above_or_left(mask: Bytes, labels: Labels, parent: Ints, row: int, col: int, diagonal: bool) -> int:
-    """Unite the neighbours seen before that have the pixel's value; their label, or 0."""
-    own = 0
-    if col > 0 and mask[row, col - 1] == mask[row, col]:
-        own = labels[row, col - 1]
-    if row > 0:
-        low = max(col - 1, 0) if diagonal else col
-        high = min(col + 1, mask.shape[1] - 1) if diagonal else col
-        for near in range(low, high + 1):
-            if mask[row - 1, near] == mask[row, col]:
-                other = labels[row - 1, near]
-                own = other if own == 0 or own == other else unite(parent, own, other)
-    return own
+def _label_row(mask: Bytes, labels: Labels, parent: Ints, row: int, count: int, nodata: int, diagonal: bool) -> int:
+    """Label a row run by run: each takes the label of what it touches above, and unites what is not yet one."""
+    cols = mask.shape[1]
+    reach = 1 if diagonal else 0
+    col = 0
+    while col < cols:
+        value = mask[row, col]
+        stop = col + 1
+        while stop < cols and mask[row, stop] == value:
+            stop += 1
+        if value != nodata:
+            own = 0
+            for near in range(max(col - reach, 0), min(stop + reach, cols) if row > 0 else 0):
+                if mask[row - 1, near] == value and labels[row - 1, near] != own:
+                    other = labels[row - 1, near]
+                    own = other if own == 0 else unite(parent, own, other)
+            if own == 0:
+                count += 1
+                own = count
+                parent[own] = own
+            labels[row, col:stop] = own
+        col = stop
+    return count
 
 
 @jit

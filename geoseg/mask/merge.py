@@ -18,13 +18,13 @@ Ints = npt.NDArray[np.int64]
 def merge_small(graph: RegionGraph, min_pixels: int) -> Bytes:
     """The class value of every piece of ``graph`` when no region below ``min_pixels`` is left that has a neighbour."""
     borders, parent, value = graph.borders, graph.root.copy(), graph.value.copy()
-    small = np.unique(borders.start)
     head = np.full(len(parent), -1, np.int64)
     tail = np.full(len(parent), -1, np.int64)
     after = np.arange(1, len(borders.start) + 1)
-    last = np.flatnonzero(np.r_[borders.start[1:] != borders.start[:-1], True]) if len(small) else small
+    last = np.flatnonzero(np.diff(borders.start, append=-1))
+    small = borders.start[last]
     after[last] = -1
-    head[small], tail[small] = np.r_[0, last[:-1] + 1] if len(small) else small, last
+    head[small], tail[small] = np.r_[0, last[:-1] + 1][: len(last)], last
     lists = (head, tail, after, borders.end, borders.length)
     _merge(parent, value, graph.size.copy(), graph.first.copy(), lists, small, min_pixels)
     return value[parent]

@@ -7,8 +7,8 @@ of fewer than ``min_pixels`` pixels that shares a border with another class,
 2. it takes the class of the neighbour with which it shares the most pixel edges, of equals of the one with the most
    pixels, then of the one whose first pixel comes first; and is one region with every neighbour of that class from now on.
 
-Sizes and borders are those after all earlier merges. Nodata is neither merged nor a neighbour: a small region within
-nodata stays. Pixels are connected over edges (4) or over edges and corners (8); borders are edges in both cases.
+Sizes and borders are those after all earlier merges. Nodata is neither merged nor a neighbour: what lies alone in it
+stays. Pixels are connected over edges (4) or over edges and corners (8); borders are edges in both cases.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Tiles:
 
 @dataclass(slots=True)
 class Sieved:
-    """A sieved mask, made on reading: ``tables`` holds for each tile the new class of its regions, None if none changed.
+    """A sieved mask, made on reading; ``tables``: for each tile the new class of its regions, None if none changed.
 
     Finished tiles are kept, as many as a row of tiles has, so that reading from top to bottom makes each tile once.
     """
