@@ -67,7 +67,7 @@ def find_landsat(folder: Path, metadata: Path, *, assume_crs: str | None) -> Fou
             "NO_BANDS", folder, "none of the band files that the MTL names is there", "Unpack it again"
         )
     return Found(
-        name=contents.get("LANDSAT_PRODUCT_ID") or folder.name,
+        name=contents.get("LANDSAT_PRODUCT_ID") or folder.resolve().name,
         bands=tuple(bands),
         units="reflectance",
         product=f"landsat-c2-{level}",

@@ -60,7 +60,7 @@ def find_safe(folder: Path, metadata: Path, *, assume_crs: str | None) -> Found:
             "NO_BANDS", folder, "no band files (GRANULE/*/IMG_DATA/.../*_B02*.jp2) are there", "Unpack it again"
         )
     return Found(
-        name=folder.name.removesuffix(".SAFE"),
+        name=folder.resolve().name.removesuffix(".SAFE"),
         bands=tuple(bands),
         units="reflectance",
         product=f"sentinel-2-{level}",

@@ -124,7 +124,7 @@ class Scene:
 
 
 def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of the command line
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     *,
     bands: Sequence[str] | None = None,
     nodata: float | None = None,
@@ -162,7 +162,7 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
     UsageError
         No path at all; ``--time`` for something other than NetCDF.
     """
-    names = [str(path) for path in paths]
+    names = [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if not names:
         raise UsageError.of("SCENE", "no file", "a scene needs at least one file")
     found = find_bands(names, bands=bands, time=time, assume_crs=assume_crs, allow_remote=allow_remote)

@@ -57,6 +57,16 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
         mask=numbers((400, 400), high=9)[:] > 2,
     )
     jp2 = write_jp2(folder / "one.jp2", numbers((1, 700, 640), seed=7), 10)
+    clear = np.concatenate([numbers((3, 350, 330), seed=8), np.full((1, 350, 330), 65535, "uint16")])
+    clear[3, 100:150, 100:150] = 0
+    alpha = write_raster(
+        folder / "alpha.tif",
+        clear,
+        transform=from_origin(9.0, 45.155, 0.00026, 0.00019),
+        crs="EPSG:4326",
+        photometric="RGB",
+        alpha="yes",
+    )
     flags = write_raster(folder / "flags.tif", numbers((1, 350, 320), "uint8", high=9), res=20)
     return {
         "one file": open_scene([one]),
@@ -68,6 +78,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
         "turned": open_scene([one, rotated], bands=list("abcde")),
         "flags of 20 m": open_scene([one], quality=f"{flags}:values=3,5"),
         "flags in another CRS": open_scene([one], quality=f"{other}:bits=0,3"),
+        "alpha in another CRS": open_scene([one, alpha], bands=list("abcdef")),
         "jpeg 2000": open_scene([jp2, one], bands=list("abcd")),
     }
 
@@ -83,6 +94,7 @@ KINDS = [
     "flags of 20 m",
     "flags in another CRS",
     "jpeg 2000",
+    "alpha in another CRS",
 ]
 
 
@@ -154,6 +166,26 @@ def test_a_band_in_another_crs_agrees_with_a_warp_of_the_whole(scenes: dict[str,
     assert both.sum() > 0.5 * valid.size
     assert np.abs(image[3][both] - expected[both]).mean() < 2 * 0.02 * 3000  # two roundings of the position
     assert (valid != (np.isfinite(expected) & (image[:3] != 0).all(axis=0))).mean() < 0.002
+
+
+def test_alpha_of_a_warped_file_says_where_there_is_data(scenes: dict[str, Scene]) -> None:
+    scene = scenes["alpha in another CRS"]
+    _, valid = read(scene)
+    covered = read(scene.select(["a", "b", "c"]))[1]
+    with rasterio.open(scene.bands[3].path) as file:
+        hole = np.zeros(scene.geobox.shape, "uint8")
+        reproject(
+            (file.read(4) == 0).astype("uint8"),
+            hole,
+            src_transform=file.transform,
+            src_crs=file.crs,
+            dst_transform=scene.geobox.affine,
+            dst_crs=scene.geobox.crs,
+        )
+    inside = hole == 1
+    assert inside.sum() > 1000
+    assert valid[inside].mean() < 0.05  # a pixel at the edge of the hole still has a neighbour with data
+    assert valid[covered & ~inside].mean() > 0.9
 
 
 def test_bands_of_different_extent_are_valid_where_all_have_data(tmp_path: Path) -> None:

@@ -22,6 +22,16 @@ def names(scene: Scene) -> list[str]:
     return [band.name for band in scene.bands]
 
 
+def test_one_path_is_a_scene_too_and_a_folder_may_be_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_raster(tmp_path / "a.tif", numbers((1, 4, 4)))
+    assert open_scene(path) == open_scene([path])
+    safe = make_safe(tmp_path, bands=["B02"])
+    monkeypatch.chdir(safe)
+    assert open_scene(".").name == safe.name.removesuffix(".SAFE")
+
+
 def test_bands_take_their_names_from_the_file(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", numbers((3, 8, 9)), names=["red", "green", "nir"])
     scene = open_scene([path])
