@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from geoseg.model.predict import Bytes, Classified, Floats
+from geoseg.raster.jit import jit
 
 _STRIP = 2048  # pixels at a time: best value, index and check stay in the first-level cache
 
@@ -35,7 +35,7 @@ def _classify_chip(chip: Floats, index: Bytes, percent: Bytes) -> bool:
     return bool(_by_planes(np.ascontiguousarray(chip).reshape(len(chip), -1), index, percent))
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _by_planes(logits: Floats, index: Bytes, percent: Bytes) -> bool:
     classes, pixels = logits.shape
     best = np.empty(_STRIP, np.float32)
@@ -68,7 +68,7 @@ def _by_planes(logits: Floats, index: Bytes, percent: Bytes) -> bool:
     return check.sum() == 0
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _by_pixels(logits: Floats, index: Bytes, percent: Bytes) -> bool:
     pixels, classes = logits.shape
     check = np.float32(0)
@@ -91,7 +91,7 @@ def _by_pixels(logits: Floats, index: Bytes, percent: Bytes) -> bool:
     return check == 0
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _percent(total: np.float32) -> int:
     """100 times the largest softmax probability, from the sum of exp(logit - largest), which is 1 or more."""
     return int(np.rint(np.float32(100) / total)) if total >= 1 else 0

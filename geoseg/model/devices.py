@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from geoseg.errors import UsageError
 from geoseg.model.predict import Backend, Precision
 
+_GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, Windows' subsystem for Linux, AMD
 _PACKAGES: dict[Backend, tuple[str, ...]] = {
     "torch": ("torch",),
     "onnx": ("onnxruntime", "torch"),
@@ -41,7 +43,9 @@ def find(device: str, *, torch_runs: bool) -> str:
 
 
 def cuda_count() -> int:
-    """How many CUDA devices torch can use here."""
+    """How many CUDA devices torch can use here; torch is asked only where the system shows a GPU, as its import is slow."""
+    if sys.platform == "linux" and not any(Path(node).exists() for node in _GPU_NODES):
+        return 0
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

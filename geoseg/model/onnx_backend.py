@@ -46,7 +46,7 @@ class OnnxPredictor(LogitsPredictor):
         session = self._session(images.shape)
         try:
             logits: Floats = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(images)})[0]
-        except RuntimeError as error:
+        except Exception as error:  # onnxruntime's own exceptions have no common parent
             raise _unfit(self._bundle, error) from error
         return logits
 
@@ -64,7 +64,7 @@ class OnnxPredictor(LogitsPredictor):
         graph = export(self._bundle, shape) if self._bundle.kind == "torch" else Path(self._bundle.weights).read_bytes()
         try:
             return onnxruntime.InferenceSession(graph, self._options, providers=["CPUExecutionProvider"])
-        except RuntimeError as error:  # onnxruntime's own exceptions are RuntimeErrors
+        except Exception as error:
             raise _unfit(self._bundle, error) from error
 
 

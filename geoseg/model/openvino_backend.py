@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino as ov
 
-from geoseg.errors import BundleError
-from geoseg.model import argmax
+from geoseg.model import argmax, convert
 from geoseg.model.predict import Choice, Classified, Floats, LogitsPredictor
 
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # int8: what is not quantized stays float32
-
-log = logging.getLogger(__name__)
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoPredictor(LogitsPredictor):
@@ -53,11 +49,11 @@ class OpenVinoPredictor(LogitsPredictor):
         return logits
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
-        model = convert(self._bundle, shape)
+        model = convert.graph_of(self._bundle, shape)
         try:
             return ov.Core().compile_model(model, "CPU", self._config).create_infer_request()
         except RuntimeError as error:
-            raise _unfit(self._bundle, shape, error) from error
+            raise convert.unfit(self._bundle, shape, error) from error
 
 
 def config(choice: Choice, threads: int | None) -> dict[str, object]:
@@ -73,36 +69,3 @@ def config(choice: Choice, threads: int | None) -> dict[str, object]:
         "NUM_STREAMS": 1,
     }
     return settings if threads is None else {**settings, "INFERENCE_NUM_THREADS": threads}
-
-
-def convert(bundle: Bundle, shape: tuple[int, ...]) -> ov.Model:
-    """The bundle's network as an OpenVINO graph for images of ``shape``."""
-    try:
-        return _from_torch(bundle, shape) if bundle.kind == "torch" else _from_onnx(bundle, shape)
-    except BundleError:
-        raise
-    except Exception as error:  # the converters raise what their passes raise
-        raise _unfit(bundle, shape, error) from error
-
-
-def _from_torch(bundle: Bundle, shape: tuple[int, ...]) -> ov.Model:
-    import torch
-
-    from geoseg.model.network import load_network
-
-    with torch.inference_mode(False), torch.no_grad():
-        program = torch.export.export(load_network(bundle), (torch.zeros(shape),))
-        return ov.convert_model(program)
-
-
-def _from_onnx(bundle: Bundle, shape: tuple[int, ...]) -> ov.Model:
-    model = ov.Core().read_model(bundle.weights)
-    model.reshape(list(shape))
-    return model
-
-
-def _unfit(bundle: Bundle, shape: tuple[int, ...], error: Exception) -> BundleError:
-    log.debug("OpenVINO cannot take %s", bundle.name, exc_info=error)
-    reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
-    remedy = "Use --backend torch" if bundle.kind == "torch" else "Use --backend onnx"
-    return BundleError.of("BACKEND", bundle.name, f"OpenVINO cannot run it on {shape}: {reason}", remedy)

@@ -10,7 +10,18 @@ import numpy as np
 
 from geoseg.errors import BundleError, ResourceError, UsageError
 from geoseg.model import devices
-from geoseg.model.predict import Backend, Choice, Floats, Precision, Predictor, is_installed, load_predictor, require
+from geoseg.model.bundle import read_sample
+from geoseg.model.predict import (
+    Backend,
+    Bytes,
+    Choice,
+    Floats,
+    Precision,
+    Predictor,
+    is_installed,
+    load_predictor,
+    require,
+)
 
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
@@ -37,9 +48,9 @@ class Wish:
 def choose(bundle: Bundle, wish: Wish, *, threads: int | None = None) -> Choice:
     """The first candidate that loads and passes the gate; see :func:`geoseg.model.predict.choose`."""
     candidates = _fit_batch(bundle, _candidates(bundle, wish), threads)
+    trial = Trial(bundle, replace(candidates[-1], precision="fp32"), threads)
     if wish.precision not in ("auto", "fp32"):
-        return _measured(bundle, candidates[0], threads)
-    trial = _Trial(bundle, candidates[-1], threads)
+        return trial.measure(candidates[0])
     for candidate in candidates[:-1]:
         passed = trial.passes(candidate)
         if passed is not None:
@@ -47,55 +58,69 @@ def choose(bundle: Bundle, wish: Wish, *, threads: int | None = None) -> Choice:
     return candidates[-1]
 
 
-def agreement(reference: Predictor, candidate: Predictor, images: Floats) -> float:
-    """Share of the pixels of ``images`` (n, bands, rows, cols) that get the same class from both; 0 when not finite."""
-    same = 0
-    pixels = 0
-    for start in range(0, len(images), reference.batch_size):
-        part = images[start : start + reference.batch_size]
-        count = len(part)
-        part = np.concatenate([part, np.zeros((reference.batch_size - count, *part.shape[1:]), np.float32)])
-        first, second = reference.classify(part), candidate.classify(part)
-        if not (first.finite[:count].all() and second.finite[:count].all()):
-            return 0.0
-        same += int(np.count_nonzero(first.index[:count] == second.index[:count]))
-        pixels += first.index[:count].size
-    return same / pixels if pixels else 0.0
+def agreement(predictor: Predictor, images: Floats, expected: Bytes) -> float:
+    """Share of the pixels of ``images`` (n, bands, rows, cols) that get the ``expected`` class; 0 when not finite."""
+    found = class_index(predictor, images)
+    return 0.0 if found is None else float(np.mean(found == expected))
 
 
-class _Trial:
-    """Candidates against the reference on the bundle's sample; the reference is loaded when it is first needed."""
+def class_index(predictor: Predictor, images: Floats) -> Bytes | None:
+    """Class index of images (n, bands, rows, cols) in batches filled up with zeros; None when not finite."""
+    found = []
+    for start in range(0, len(images), predictor.batch_size):
+        part = images[start : start + predictor.batch_size]
+        missing = np.zeros((predictor.batch_size - len(part), *part.shape[1:]), np.float32)
+        result = predictor.classify(np.concatenate([part, missing]))
+        if not result.finite[: len(part)].all():
+            return None
+        found.append(result.index[: len(part)])
+    return np.concatenate(found)
 
-    def __init__(self, bundle: Bundle, reference: Choice, threads: int | None) -> None:
+
+class Trial:
+    """Candidates against the class index that fp32 gives for the bundle's sample: the bundle's own, or computed once."""
+
+    def __init__(self, bundle: Bundle, reference: Choice, threads: int | None = None) -> None:
+        """Read the sample; ``reference`` is loaded only where the bundle does not say what is expected."""
         self.bundle = bundle
         self.reference = reference
         self.threads = threads
-        self.images = _sample(bundle)
-        self._predictor: Predictor | None = None
+        self.images, self._expected = read_sample(bundle) or (None, None)
 
     def passes(self, candidate: Choice) -> Choice | None:
         """The candidate with its agreement, or None when it does not load or changes too many pixels."""
         if self.images is None and candidate.precision != "fp32":
             return None
         try:
-            predictor = load_predictor(self.bundle, candidate, threads=self.threads)
-            if self.images is None:
-                _run_zeros(self.bundle, predictor)
-                return candidate
-            share = agreement(self._loaded(), predictor, self.images)
+            measured = self.measure(candidate)
         except BundleError as error:
             if error.code != "BACKEND":
                 raise
             log.info("%s", error)
             return None
+        return measured if measured.agreement is None or measured.agreement >= MIN_AGREEMENT else None
+
+    def measure(self, candidate: Choice) -> Choice:
+        """The candidate with its agreement; without a sample it only has to run."""
+        predictor = load_predictor(self.bundle, candidate, threads=self.threads)
+        if self.images is None:
+            _run_zeros(self.bundle, predictor)
+            return candidate
+        share = agreement(predictor, self.images, self.expected(self.images))
         name = f"{candidate.backend} {candidate.precision}"
         log.info("%s: %s keeps %.3f %% of the sample's classes", self.bundle.name, name, 100 * share)
-        return replace(candidate, agreement=share) if share >= MIN_AGREEMENT else None
+        return replace(candidate, agreement=share)
 
-    def _loaded(self) -> Predictor:
-        if self._predictor is None:
-            self._predictor = load_predictor(self.bundle, self.reference, threads=self.threads)
-        return self._predictor
+    def expected(self, images: Floats) -> Bytes:
+        """Class index of the sample in fp32."""
+        if self._expected is None:
+            self._expected = class_index(load_predictor(self.bundle, self.reference, threads=self.threads), images)
+        if self._expected is None:
+            remedy = "Train or export the model again"
+            raise BundleError.of(
+                "WEIGHTS", self.bundle.path, "gives logits that are not finite for its own sample", remedy
+            )
+        return self._expected
 
 
 def _candidates(bundle: Bundle, wish: Wish) -> list[Choice]:
@@ -134,22 +159,6 @@ def _precisions(precision: str, backend: Backend, device: str) -> list[Precision
         what = f"{backend} on {device} computes in {', '.join(possible)}"
         raise UsageError.of("PRECISION", precision, what, "Use --precision auto")
     return found
-
-
-def _measured(bundle: Bundle, choice: Choice, threads: int | None) -> Choice:
-    """A precision that the user named is not gated, but its agreement is measured."""
-    images = _sample(bundle)
-    if choice.precision == "fp32" or images is None:
-        return choice
-    reference = load_predictor(bundle, replace(choice, precision="fp32"), threads=threads)
-    return replace(choice, agreement=agreement(reference, load_predictor(bundle, choice, threads=threads), images))
-
-
-def _sample(bundle: Bundle) -> Floats | None:
-    from geoseg.model.bundle import read_sample
-
-    found = read_sample(bundle)
-    return None if found is None else found[0]
 
 
 def _fit_batch(bundle: Bundle, candidates: list[Choice], threads: int | None) -> list[Choice]:

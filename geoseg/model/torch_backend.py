@@ -61,7 +61,7 @@ class CpuPredictor(LogitsPredictor):
         super().__init__(classes=classes, batch_size=batch_size)
         self._layout = memory_format(module)
         self._dtype = _DTYPES[precision]
-        self._module = module.to(dtype=self._dtype, memory_format=self._layout).eval()
+        self._module = module.to(self._dtype).to(memory_format=self._layout).eval()
 
     def predict(self, images: Floats) -> Floats:
         """Logits, float32 (N, classes, rows, cols)."""
@@ -89,7 +89,7 @@ class CudaPredictor(LogitsPredictor):
         self._stream = torch.cuda.Stream(self._device)
         self._pinned = torch.empty(0)
         with self._running():
-            self._module = module.to(self._device, memory_format=torch.channels_last).eval()
+            self._module = module.to(self._device).to(memory_format=torch.channels_last).eval()
 
     def predict(self, images: Floats) -> Floats:
         """Logits, float32 (N, classes, rows, cols)."""
