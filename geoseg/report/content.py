@@ -122,6 +122,7 @@ FILES = {
     "polygons.gpkg": "polygons with class and area, styled for QGIS",
     "areas.csv": "area of each class",
     "item.json": "STAC Item that describes these files",
+    "report.html": "this page",
     "run.json": "provenance, settings, timings",
     "mask.qml": "colours and names for QGIS",
     "mask.tif.aux.xml": "names and attribute table for GDAL, QGIS and ArcGIS",
@@ -204,7 +205,8 @@ def _headlines(run: Mapping[str, Any], lines: Sequence[AreaLine]) -> Iterator[He
     if predict:
         speed = _pixels(run) / predict / 1e6
         resumed = run.get("blocks", {}).get("resumed", 0)
-        yield Headline("Prediction", duration(predict), "resumed" if resumed else f"{speed:.3g} Mpx/s")
+        note = f"{number(resumed)} blocks from an earlier run" if resumed else f"{speed:.3g} Mpx/s"
+        yield Headline("Prediction", duration(predict), note)
 
 
 def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
