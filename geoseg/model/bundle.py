@@ -1,7 +1,7 @@
 """Bundle: a folder that predicts by itself: card.json, weights.safetensors or model.onnx, sample.safetensors.
 
-Opened without torch and without onnx. Nothing in a bundle is executed on opening: the card is strict JSON, the weights are
-safetensors (never a pickle) or an ONNX graph of standard operators, and every file's SHA-256 stands in the card.
+Opened without torch and without onnx. Nothing in a bundle is executed on opening: the card is strict JSON, the weights
+are safetensors (never a pickle) or an ONNX graph of standard operators, and every file's SHA-256 stands in the card.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ __all__ = ["BandSpec", "Bundle", "BundleFacts", "NetworkSpec", "facts_of", "open
 class Bundle:
     """An opened bundle: what the card says, and where its files are. A small value; the weights stay on the disk.
 
-    ``digest`` is the SHA-256 (hex) that stands for card and files. ``scores`` and ``card`` are JSON texts. ``sample`` is the
-    path of the self-test images or None.
+    ``digest`` is the SHA-256 (hex) that stands for card and files. ``scores`` and ``card`` are JSON texts. ``sample`` is
+    the path of the self-test images or None.
     """
 
     path: str
@@ -72,14 +72,14 @@ class Bundle:
 
 
 def open_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
-    """Open a bundle; with ``verify`` the SHA-256 of card and files is checked (workers, whose client did, may skip that).
+    """Open a bundle; with ``verify`` the SHA-256 of card and files is checked (workers, whose client did, may skip it).
 
     Raises
     ------
     BundleError
         ``MISSING``: no folder, no card, or a file that the card names is not there. ``CARD``: the card is not valid.
-        ``VERSION``: another bundle format. ``DIGEST``: a file or the card is not what was saved. ``WEIGHTS``: the weights
-        are no sound safetensors or ONNX file.
+        ``VERSION``: another bundle format. ``DIGEST``: a file or the card is not what was saved. ``WEIGHTS``: the
+        weights are no sound safetensors or ONNX file.
     """
     folder = Path(path)
     card, item = _read_folder(folder)
@@ -115,13 +115,13 @@ def save_bundle(
     path
         The folder to make.
     facts
-        What the card says; with ``facts.network`` the ``align`` and ``fixed_size`` come from the network where ``align`` is None.
+        What the card says; ``fixed_size``, and ``align`` where it is None, come from ``facts.network`` if there is one.
     weights
         A state dict (name -> array or tensor) for a torch bundle, or the bytes of an ONNX file.
     sample
         Self-test images, float32 (n, bands, rows, cols), normalized, finite; sides are multiples of ``align``.
     expected
-        Class index that an ONNX graph gives for the sample in fp32, uint8 (n, rows, cols); of a torch bundle it is computed.
+        Class index that an ONNX graph gives for the sample in fp32, uint8 (n, rows, cols); a torch network is asked.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def facts_of(bundle: Bundle) -> BundleFacts:
 
 
 def read_sample(bundle: Bundle) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """Self-test images, float32 (n, bands, rows, cols), and their class index, uint8 (n, rows, cols), where they are known."""
+    """Self-test images, float32 (n, bands, rows, cols), and their class index, uint8 (n, rows, cols), where known."""
     if bundle.sample is None:
         return None
     tensors = read_tensors(bundle.sample)
@@ -205,7 +205,8 @@ def _array(tensor: object) -> np.ndarray:
 def _read_folder(folder: Path) -> tuple[Card, dict[str, Any]]:
     if folder.is_file():
         remedy = "A bundle is a folder with card.json; make one with geoseg bundle import"
-        code, what = ("WEIGHTS", "is a pickle") if folder.suffix.lower() in PICKLES else ("MISSING", "is a file, not a bundle")
+        pickled = folder.suffix.lower() in PICKLES
+        code, what = ("WEIGHTS", "is a pickle") if pickled else ("MISSING", "is a file, not a bundle")
         raise BundleError.of(code, folder, what, remedy)
     if not folder.is_dir():
         raise BundleError.of("MISSING", folder, "does not exist", "Name the folder of a bundle")
@@ -218,7 +219,7 @@ def _inside(folder: Path, name: str) -> Path:
     """The regular file ``name`` of the folder; links that lead out of it are refused."""
     path = folder / name
     if path.is_symlink() and path.resolve().parent != folder.resolve():
-        raise BundleError.of("CARD", path, "is a link that leads out of the bundle", "Put the file itself into the folder")
+        raise BundleError.of("CARD", path, "is a link that leads out of the bundle", "Put the file itself there")
     if not path.is_file():
         raise BundleError.of("MISSING", path, "is not there", "Copy the whole bundle, or make it again")
     return path
@@ -247,13 +248,14 @@ def _check_contents(folder: Path, card: Card) -> None:
     tensors = read_header(path)
     images = tensors.get("images")
     if images is None or tensors.keys() - {"images", "index"} or images.dtype != "F32" or len(images.shape) != 4:
-        raise BundleError.of("CARD", path, "does not hold images as float32 (n, bands, rows, cols)", "Make the bundle again")
+        raise BundleError.of("CARD", path, "holds no images as float32 (n, bands, rows, cols)", "Make the bundle again")
     count, bands, rows, cols = images.shape
     index = tensors.get("index")
+    off = not count * rows * cols or rows % card.align or cols % card.align
     wrong = {
         f"has {bands} bands, the card names {len(card.bands)}": bands != len(card.bands),
-        f"is empty or its sides are not multiples of {card.align}": not count * rows * cols or rows % card.align or cols % card.align,
-        f"is not of the chip's size {card.chip_size}": card.fixed_size and (rows, cols) != (card.chip_size, card.chip_size),
+        f"is empty or its sides are not multiples of {card.align}": off,
+        f"is not of the chip's size {card.chip_size}": card.fixed_size and {rows, cols} != {card.chip_size},
         "has a class index of another shape or type": index is not None
         and (index.dtype != "U8" or index.shape != (count, rows, cols)),
     }

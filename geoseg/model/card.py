@@ -1,9 +1,9 @@
 """Card: what a bundle says of itself, as a STAC 1.1 Item with the fields of the MLM extension.
 
-Everything that geoseg needs stands in one object, the property ``geoseg:bundle`` (:class:`Card`: unknown keys are refused);
-the ``mlm:*``, ``bands`` and ``classification:classes`` around it repeat it for other programs and are never read back.
-``geoseg:digest`` is the SHA-256 of the whole card without itself; since the card holds the SHA-256 of each file, it stands
-for the bundle as a whole.
+Everything that geoseg needs stands in one object, the property ``geoseg:bundle`` (:class:`Card`: unknown keys are
+refused); the ``mlm:*``, ``bands`` and ``classification:classes`` around it repeat it for other programs and are never
+read back. ``geoseg:digest`` is the SHA-256 of the whole card without itself; since the card holds the SHA-256 of each
+file, it stands for the bundle as a whole.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ARTIFACTS = {
 
 @dataclass(frozen=True, slots=True)
 class BandSpec:
-    """A band that the network reads: its name, and the mean and standard deviation that normalize it, in the bundle's units."""
+    """A band that the network reads: its name, and the mean and standard deviation that normalize it (bundle's units)."""
 
     name: str
     mean: float
@@ -64,8 +64,8 @@ class BundleFacts:
     """What a maker of a bundle states; files and digest are added on saving.
 
     ``align`` is the network's total stride: reads start at multiples of it (None: derived from ``network``).
-    ``fixed_size`` says that the network takes chips of ``chip_size`` only. ``scores`` and ``training`` are JSON objects:
-    held-out scores with the place they were taken, and the digest, licence and extent of the data trained on.
+    ``fixed_size`` says that the network takes chips of ``chip_size`` only. ``scores`` and ``training`` are JSON
+    objects: held-out scores with the place they were taken, and digest, licence and extent of the data trained on.
     """
 
     name: str
@@ -211,7 +211,7 @@ def make_card(facts: BundleFacts, *, kind: str, weights: FileCard, sample: FileC
 
 
 def to_item(card: Card, facts: BundleFacts) -> dict[str, Any]:
-    """The card as a STAC Item with MLM fields, digest included. The time is open and the place the whole Earth: a model has none."""
+    """The card as a STAC Item with MLM fields, digest included; open in time and on the whole Earth, as a model is."""
     properties: dict[str, Any] = {
         "datetime": None,
         "start_datetime": "1900-01-01T00:00:00Z",
@@ -338,7 +338,7 @@ def _assets(card: Card) -> dict[str, Any]:
     model = {**_asset(card.weights, media_type, ["mlm:model", "mlm:weights"]), "mlm:artifact_type": artifact}
     if card.sample is None:
         return {"model": model}
-    return {"model": model, "sample": _asset(card.sample, "application/octet-stream; application=safetensors", ["data"])}
+    return {"model": model, "sample": _asset(card.sample, _ARTIFACTS["torch"][1], ["data"])}
 
 
 def _asset(file: FileCard, media_type: str, roles: list[str]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Import of ukis-csmask: the pretrained cloud and cloud shadow U-Nets of that package as torch bundles.
 
-The package (Apache-2.0, German Aerospace Center) carries four models as ONNX, for four or six bands and for Level-1C (top of
-atmosphere) or Level-2A (surface) reflectance. Their weights have the names of smp's Unet with an efficientnet-b4 encoder, so
-each tensor goes to the parameter of its own name. Wieland, Li, Martinis: Multi-sensor cloud and cloud shadow segmentation with
-a convolutional neural network, Remote Sensing of Environment 230, 2019, doi:10.1016/j.rse.2019.05.022.
+The package (Apache-2.0, German Aerospace Center) carries four models as ONNX, for four or six bands and for Level-1C
+(top of atmosphere) or Level-2A (surface) reflectance. Their weights, 16-bit floats, have the names of smp's Unet with an
+efficientnet-b4 encoder, so each tensor goes to the parameter of its own name. Wieland, Li, Martinis: Multi-sensor cloud
+and cloud shadow segmentation with a convolutional neural network, Remote Sensing of Environment 230, 2019,
+doi:10.1016/j.rse.2019.05.022.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ def import_csmask(path: str | Path, model: str, *, overwrite: bool = False) -> B
 
 
 def synthetic_sample(bands: tuple[BandSpec, ...], *, count: int = 2, size: int = _CHIP, seed: int = 0) -> np.ndarray:
-    """Reflectance with ground, bright clouds and dark shadows beside them, normalized: (count, bands, size, size) float32.
+    """Reflectance with ground, bright clouds and dark shadows beside them, normalized.
 
-    It makes a model show all its classes without a real scene; it says nothing of accuracy.
+    Float32 (count, bands, size, size). It makes a model show its classes without a real scene; it says nothing of
+    accuracy.
     """
     rng = np.random.default_rng(seed)
     images = np.empty((count, len(bands), size, size), np.float32)
@@ -58,7 +60,8 @@ def synthetic_sample(bands: tuple[BandSpec, ...], *, count: int = 2, size: int =
         ground = _smooth_noise(rng, size)
         for channel, band in zip(image, bands, strict=True):
             level = {"nir": 0.3, "swir1": 0.22, "swir2": 0.15}.get(band.name, 0.08)
-            reflectance = level * (0.6 + 0.8 * ground) * (1 - 0.7 * shadow) * (1 - cloud) + cloud * (0.55 + 0.2 * ground)
+            clear = level * (0.6 + 0.8 * ground) * (1 - 0.7 * shadow)
+            reflectance = clear * (1 - cloud) + cloud * (0.55 + 0.2 * ground)
             channel[:] = (reflectance + rng.normal(0, 0.005, (size, size)) - band.mean) / band.std
     return images
 
@@ -98,7 +101,7 @@ def _facts(model: str, notes: dict[str, Any]) -> BundleFacts:
         chip_size=_CHIP,
         halo=_HALO,
         network=NetworkSpec("Unet", notes["model"]["encoder_name"], len(names), int(data["classes"])),
-        description=f"Clouds and cloud shadows in {level} ({kind}) reflectance of Sentinel-2 and Landsat, from ukis-csmask",
+        description=f"Clouds and cloud shadows in {level} ({kind}) reflectance of Sentinel-2 and Landsat; ukis-csmask",
         licence="Apache-2.0",
         training=training,
     )
@@ -120,5 +123,5 @@ def _read_weights(source: Path) -> dict[str, np.ndarray]:
         raise BundleError.of("MISSING", "onnx", "is not installed", 'Run pip install "geoseg[ukis]"') from error
     graph = onnx.load(str(source), load_external_data=False).graph
     weights = {item.name.removeprefix("model."): np.array(numpy_helper.to_array(item)) for item in graph.initializer}
-    counters = [name.removesuffix("running_var") + "num_batches_tracked" for name in weights if name.endswith("running_var")]
-    return weights | {name: np.array(0, np.int64) for name in counters}
+    counted = [name.removesuffix("running_var") for name in weights if name.endswith("running_var")]
+    return weights | {f"{layer}num_batches_tracked": np.array(0, np.int64) for layer in counted}

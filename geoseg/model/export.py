@@ -6,6 +6,7 @@ import io
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ OPSET = 17
 """Version of ONNX's operators that an exported graph uses."""
 
 _AGREEMENT = 0.995  # least share of pixels in the class that torch gives them; the rest are ties that rounding decides
-_DYNAMIC = ({0: "batch", 2: "rows", 3: "cols"}, {0: "batch"}, {})
+_DYNAMIC: tuple[dict[int, str], ...] = ({0: "batch", 2: "rows", 3: "cols"}, {0: "batch"}, {})
 """What may vary in the graph, in order of preference."""
 
 
@@ -131,15 +132,15 @@ def _trace(network: nn.Module, bundle: Bundle, axes: dict[int, str]) -> bytes:
 
     batch = 2 if 0 in axes else 1
     images = torch.zeros(batch, len(bundle.bands), bundle.chip_size, bundle.chip_size)
-    written = io.BytesIO()
     names: dict[str, Any] = {"input_names": ["image"], "output_names": ["logits"]}
-    with warnings.catch_warnings(), torch.inference_mode():
+    with TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
+        written = Path(folder, "model.onnx")
         warnings.simplefilter("ignore")  # the tracer's: it is the exporter that needs no further package
         torch.onnx.export(
-            network, (images,), written, opset_version=OPSET, dynamo=False, **names,
+            network, (images,), str(written), opset_version=OPSET, dynamo=False, **names,
             dynamic_axes={"image": axes, "logits": axes} if axes else None,
         )  # fmt: skip
-    return written.getvalue()
+        return written.read_bytes()
 
 
 def _images(bundle: Bundle, size: int | None = None) -> np.ndarray:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _OWN = {"self", "encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "kwargs"}
 _TIMM = {"DPT": {"img_size", "dynamic_img_size"}}
 _HEADS = {"EfficientNetEncoder": ("_conv_head", "_bn1")}  # of the classifier that the encoder was made from
-_PYRAMID = {"PAN": 8}  # its feature pyramid attention halves the encoder's last map three times more
+# How often the decoder halves the encoder's last map again: PAN's feature pyramid attention three times, DPT once.
+_PYRAMID = {"PAN": 8, "DPT": 2}
 
 
 def build(spec: NetworkSpec) -> nn.Module:
@@ -65,29 +66,36 @@ def load_network(bundle: Bundle) -> nn.Module:
 def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray], where: str | Path) -> None:
     """Put ``weights`` into the network; names and shapes must be exactly its own, floats may have another width."""
     own = network.state_dict()
-    missing, surplus = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
-    shapes = [name for name in sorted(own.keys() & weights.keys()) if tuple(own[name].shape) != weights[name].shape]
-    kinds = [name for name in sorted(own.keys() & weights.keys()) if own[name].is_floating_point() != (weights[name].dtype.kind == "f")]
-    for names, what in ((missing, "lacks"), (surplus, "has a surplus"), (shapes, "has the wrong shape for"), (kinds, "has the wrong type for")):
+    common = sorted(own.keys() & weights.keys())
+    problems = {
+        "lacks": sorted(own.keys() - weights.keys()),
+        "has a surplus": sorted(weights.keys() - own.keys()),
+        "has the wrong shape for": [name for name in common if tuple(own[name].shape) != weights[name].shape],
+        "has the wrong type for": [
+            name for name in common if own[name].is_floating_point() != (weights[name].dtype.kind == "f")
+        ],
+    }
+    for what, names in problems.items():
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise BundleError.of("WEIGHTS", where, f"{what} {names[0]}{more}", "Weights and network are not of one model")
+            remedy = "Weights and network are not of one model"
+            raise BundleError.of("WEIGHTS", where, f"{what} {names[0]}{more}", remedy)
     broken = [name for name, values in weights.items() if values.dtype.kind == "f" and not np.isfinite(values).all()]
     if broken:
-        raise BundleError.of("WEIGHTS", where, f"{broken[0]} has NaN or infinite values", "Train or export the model again")
+        raise BundleError.of("WEIGHTS", where, f"{broken[0]} has NaN or infinite values", "Train the model again")
     tensors = {name: torch.from_numpy(np.array(values)).to(own[name].dtype) for name, values in weights.items()}
     network.load_state_dict(tensors, strict=True)
 
 
 def class_index(network: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Arg-max of the logits for images (n, bands, rows, cols), one at a time, uint8 (n, rows, cols); NaN is ``WEIGHTS``."""
+    """Argmax of the logits for images (n, bands, rows, cols), one at a time: uint8 (n, rows, cols); NaN is refused."""
     network.eval()
     found = []
     with torch.inference_mode():
         for image in images:
             logits = network(torch.from_numpy(np.ascontiguousarray(image[None], dtype=np.float32)))
             if not bool(torch.isfinite(logits).all()):
-                raise BundleError.of("WEIGHTS", "sample", "the network gives NaN or infinite logits", "Train or export it again")
+                raise BundleError.of("WEIGHTS", "sample", "the network gives NaN or infinite logits", "Train it again")
             found.append(logits.argmax(1).to(torch.uint8).numpy()[0])
     return np.stack(found)
 
@@ -101,7 +109,7 @@ def adopt(spec: NetworkSpec, weights: Mapping[str, np.ndarray]) -> dict[str, np.
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What a network turned out to need: its total stride, whether it takes one chip size only, its answer to the sample."""
+    """What a network turned out to be: its total stride, whether it takes one chip size only, its answer to a sample."""
 
     stride: int
     fixed_size: bool
@@ -113,7 +121,7 @@ def examine(
 ) -> Examined:
     """Check that weights and network fit and that a chip gives finite logits of its own size.
 
-    ``sample`` are images (n, bands, rows, cols); ``index`` of the answer is the class of each pixel, on the CPU in fp32.
+    ``sample`` are images (n, bands, rows, cols); ``index`` is then the class of each pixel, on the CPU in fp32.
     """
     network = build(spec)
     load_weights(network, weights, f"{spec.architecture}-{spec.encoder}")
@@ -143,7 +151,7 @@ def _construct(spec: NetworkSpec) -> nn.Module:
 
 
 def _drop_unused(network: nn.Module) -> None:
-    """Take out what the encoder has and never runs: stages below ``encoder_depth`` (45 MB of a resnet18 of depth 3), heads."""
+    """Take out what the encoder has and never runs: heads, and stages below ``encoder_depth`` (42 of 45 MB, resnet18)."""
     encoder: Any = network.encoder
     try:
         stages = encoder.get_stages() if hasattr(encoder, "get_stages") else {}

@@ -1,6 +1,6 @@
 """ONNX file: what a graph takes, gives and uses, read from its bytes without onnx and without running it.
 
-A walk over the protobuf wire format (https://protobuf.dev/programming-guides/encoding) with the field numbers of onnx.proto.
+A walk over the wire format (https://protobuf.dev/programming-guides/encoding) with the field numbers of onnx.proto.
 Refused: weights in other files, operators of other domains than ONNX's own (they need code that is not in the file),
 functions, training graphs, NaN among the weights, and whatever is cut short.
 """
@@ -52,7 +52,7 @@ class OnnxInfo:
         return max(sides) if sides else None
 
     def check(self, where: Path, *, bands: int, classes: int, size: int, fixed: bool) -> None:
-        """Refuse (``WEIGHTS``) a graph other than float32 (N, bands, size, size) -> float32 (N, classes, size, size)."""
+        """Refuse (``WEIGHTS``) a graph other than float32 (N, bands, size, size) -> (N, classes, size, size)."""
         if len(self.inputs) != 1 or len(self.outputs) != 1:
             _refuse(where, f"has {len(self.inputs)} inputs and {len(self.outputs)} outputs where one of each is needed")
         for port, channels in ((self.inputs[0], bands), (self.outputs[0], classes)):
@@ -79,7 +79,11 @@ def read_onnx(path: str | Path) -> OnnxInfo:
     refuse_pickle(path)
     if path.stat().st_size < 16:
         _refuse(path, "is not an ONNX model")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
+    ):
         walk = _Walk(path)
         try:
             return walk.model(view)
@@ -225,7 +229,7 @@ class _Walk:
         return lengths[-1] if lengths else None
 
     def fields(self, view: View) -> Iterator[tuple[int, Value]]:
-        """Field numbers and values of one message: integers, or the bytes of a nested message, text or packed numbers."""
+        """Field numbers and values of one message: integers, or the bytes of a message, of text, of packed numbers."""
         position, end = 0, len(view)
         while position < end:
             key, position = _varint(view, position)
@@ -281,4 +285,4 @@ def _is_standard(domain: str) -> bool:
 
 
 def _refuse(where: object, what: str) -> NoReturn:
-    raise BundleError.of("WEIGHTS", where, what, "Export the model again as one self-contained file of standard operators")
+    raise BundleError.of("WEIGHTS", where, what, "Export the model as one self-contained file of standard operators")

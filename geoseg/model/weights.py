@@ -1,8 +1,8 @@
 """Weights: safetensors files, read with every field of the header checked by hand; pickles are refused.
 
 The layout (https://github.com/huggingface/safetensors): 8 bytes little-endian length of the header, the header as JSON
-(name -> dtype, shape, data_offsets), then the numbers, without gaps. The reader of the safetensors package keeps the last
-of two equal keys; here a repeated key is refused, so that two programs can't see two files in one.
+(name -> dtype, shape, data_offsets), then the numbers, without gaps. The reader of the safetensors package keeps the
+last of two equal keys; here a repeated key is refused, so that two programs can't see two files in one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from geoseg.model.card import strict_json
 
 MAX_HEADER_BYTES = 32 << 20
 PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
+_PICKLE_MAGIC = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U8": "u1", "BOOL": "?",
@@ -90,7 +91,10 @@ def encode_tensors(tensors: Mapping[str, np.ndarray]) -> bytes:
     header: dict[str, Any] = {}
     pieces: list[bytes] = []
     position = 0
-    for name in sorted(tensors, key=lambda name: (-np.asarray(tensors[name]).dtype.itemsize, name)):  # keeps numbers aligned
+    widest_first = sorted(
+        tensors, key=lambda name: (-np.asarray(tensors[name]).dtype.itemsize, name)
+    )  # keeps them aligned
+    for name in widest_first:
         values = np.asarray(tensors[name])
         little = values.dtype.newbyteorder("<")
         if little not in _NAMES:
@@ -111,8 +115,10 @@ def refuse_pickle(path: Path) -> None:
     """Refuse files that are, or are named like, pickles: opening one runs whatever is in it."""
     with path.open("rb") as file:
         head = file.read(4)
-    if path.suffix.lower() in PICKLES or head[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05") or head == b"PK\x03\x04":
-        remedy = "Save the state_dict with safetensors.torch.save_file where you trust the file, then geoseg bundle import smp"
+    if path.suffix.lower() in PICKLES or head[:2] in _PICKLE_MAGIC or head == b"PK\x03\x04":
+        remedy = (
+            "Where you trust it, save its state_dict with safetensors.torch.save_file, then geoseg bundle import smp"
+        )
         raise BundleError.of("WEIGHTS", path, "is a pickle, which can run code when it is opened", remedy)
 
 

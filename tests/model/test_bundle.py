@@ -88,7 +88,9 @@ def test_opening_imports_no_heavy_library_and_takes_below_100_ms(tmp_path: Path)
         f"open_bundle({str(tmp_path / 'torch')!r}); open_bundle({str(tmp_path / 'onnx')!r})\n"
         "print([m for m in ('torch', 'onnx', 'onnxruntime', 'safetensors', 'segmentation_models_pytorch') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
     assert done.stdout.strip() == "[]"
     started = time.process_time()
     open_bundle(tmp_path / "torch")
@@ -101,8 +103,12 @@ def test_the_card_is_a_stac_item_with_mlm_fields(tmp_path: Path) -> None:
     item = pystac.Item.from_dict(json.loads(bundle.card))
     fields = item.properties
     assert fields["mlm:name"] == "tiny" and fields["mlm:tasks"] == ["semantic-segmentation"]
-    assert [band["name"] for band in fields["bands"]] == fields["mlm:input"][0]["bands"] == ["blue", "green", "red", "nir"]
-    assert [scaling["mean"] for scaling in fields["mlm:input"][0]["value_scaling"]] == [band.mean for band in bundle.bands]
+    assert (
+        [band["name"] for band in fields["bands"]] == fields["mlm:input"][0]["bands"] == ["blue", "green", "red", "nir"]
+    )
+    assert [scaling["mean"] for scaling in fields["mlm:input"][0]["value_scaling"]] == [
+        band.mean for band in bundle.bands
+    ]
     assert [c["value"] for c in fields["mlm:output"][0]["classification:classes"]] == [1, 2, 3]
     model = item.assets["model"]
     assert "mlm:model" in model.roles and model.extra_fields["mlm:artifact_type"]
@@ -186,7 +192,9 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         lambda item: item.pop("properties"),
     ],
 )
-def test_a_card_that_is_wrong_is_refused_even_when_signed(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+def test_a_card_that_is_wrong_is_refused_even_when_signed(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
     conv_bundle(tmp_path / "b")
     item = json.loads((tmp_path / "b" / "card.json").read_text())
     change(item)
@@ -256,7 +264,9 @@ def _entry(**changes: Any) -> dict[str, Any]:
         struct.pack("<Q", 100) + b"{}",
         _file(b"[]"),
         _file(b'{"a":1,"a":2}'),
-        _file(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'),
+        _file(
+            b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+        ),
         _file(b'{"__metadata__":{"x":NaN}}', b""),
         _file(b"[" * 100_000),
         _file({**_entry(), "__metadata__": {"x": 1}}),
@@ -299,12 +309,16 @@ def test_tensors_come_back_and_the_package_reads_the_same(tmp_path: Path) -> Non
         for name, values in tensors.items():
             assert read[name].dtype == values.dtype and np.array_equal(read[name], values)
     safetensors.numpy.save_file(tensors, path)
-    assert {name: values.tolist() for name, values in read_tensors(path).items()} == {n: v.tolist() for n, v in tensors.items()}
+    assert {name: values.tolist() for name, values in read_tensors(path).items()} == {
+        n: v.tolist() for n, v in tensors.items()
+    }
 
 
 def test_bfloat16_is_read_as_float32(tmp_path: Path) -> None:
     path = tmp_path / "t.safetensors"
-    path.write_bytes(_file({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, struct.pack("<HH", 0x3F80, 0xC000)))
+    path.write_bytes(
+        _file({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, struct.pack("<HH", 0x3F80, 0xC000))
+    )
     assert read_tensors(path)["a"].tolist() == [1.0, -2.0]
 
 
@@ -312,12 +326,12 @@ def test_bfloat16_is_read_as_float32(tmp_path: Path) -> None:
 def test_numbers_that_are_none_are_neither_written_nor_read(tmp_path: Path, value: float) -> None:
     weights = {"weight": np.full((3, 4, 1, 1), value, np.float32), "bias": np.zeros(3, np.float32)}
     given = facts(network=NetworkSpec("Conv1x1", "none", 4, 3))
-    with pytest.raises(BundleError, match="^WEIGHTS"):
+    with pytest.raises(BundleError, match=r"^WEIGHTS"):
         save_bundle(tmp_path / "b", given, weights=weights)
     assert list(tmp_path.iterdir()) == []
     path = tmp_path / "t.safetensors"
     safetensors.numpy.save_file(weights, path)
-    with pytest.raises(BundleError, match="^WEIGHTS"):
+    with pytest.raises(BundleError, match=r"^WEIGHTS"):
         read_tensors(path)
 
 
@@ -390,12 +404,14 @@ def _static(model: Any) -> None:
         axis.dim_value = 64
 
 
-@pytest.mark.parametrize("change", [_node("com.evil"), _node("com.microsoft"), _external, _nested, _nan, _shape, _twice, _double, _static])
+@pytest.mark.parametrize(
+    "change", [_node("com.evil"), _node("com.microsoft"), _external, _nested, _nan, _shape, _twice, _double, _static]
+)
 def test_an_onnx_graph_that_geoseg_must_not_run_is_refused(tmp_path: Path, change: Callable[[Any], None]) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     model = onnx.load_from_string(conv_onnx())
     change(model)
-    with pytest.raises(BundleError, match="^WEIGHTS"):
+    with pytest.raises(BundleError, match=r"^WEIGHTS"):
         save_bundle(tmp_path / "b", facts(align=16), weights=model.SerializeToString())
     assert list(tmp_path.iterdir()) == []
 
@@ -404,8 +420,15 @@ def test_onnx_bands_classes_and_size_are_checked_without_running(tmp_path: Path)
     pytest.importorskip("onnx", reason="onnx is not installed")
     assert onnx_bundle(tmp_path / "any").fixed_size is False
     assert onnx_bundle(tmp_path / "fixed", size=64).fixed_size is True
-    for graph in (conv_onnx(bands=3), conv_onnx(classes=4), conv_onnx(size=32), b"", b"\x08\x07" * 50, conv_onnx()[:-1]):
-        with pytest.raises(BundleError, match="^WEIGHTS"):
+    for graph in (
+        conv_onnx(bands=3),
+        conv_onnx(classes=4),
+        conv_onnx(size=32),
+        b"",
+        b"\x08\x07" * 50,
+        conv_onnx()[:-1],
+    ):
+        with pytest.raises(BundleError, match=r"^WEIGHTS"):
             save_bundle(tmp_path / "b", facts(align=16, fixed_size=True), weights=graph)
 
 

@@ -1,0 +1,142 @@
+"""``geoseg bundle``: each way succeeds, refuses, and leaves nothing half done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geoseg.cli.main import run
+from geoseg.model.bundle import open_bundle
+from geoseg.model.weights import encode_tensors
+from tests.helpers.bundles import UNET, conv_bundle, conv_onnx, onnx_bundle, unet_bundle
+
+NAMED = ["--name", "fields", "--bands", "blue,green,red,nir", "--classes", "water,tree,built", "--chip-size", "64"]
+
+
+def test_show_says_what_a_bundle_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = conv_bundle(tmp_path / "b", scores={"kappa": 0.61})
+    assert run(["bundle", "show", bundle.path]) == 0
+    shown = capsys.readouterr().out
+    for word in ("tiny 1", bundle.digest, "Conv1x1", "nir", "water", "kappa", "0.61", "halo 16 px"):
+        assert word in shown
+    assert run(["bundle", "show", bundle.path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(bundle.card)
+
+
+def test_verify_runs_the_self_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = conv_bundle(tmp_path / "b")
+    assert run(["bundle", "verify", bundle.path]) == 0
+    assert "self-test 100.00%" in capsys.readouterr().out
+    assert run(["bundle", "verify", bundle.path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["agreement"] == 1.0
+    weights = Path(bundle.weights)
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
+    assert run(["bundle", "verify", bundle.path]) == 5
+    assert capsys.readouterr().err.startswith("geoseg: DIGEST: ")
+
+
+@pytest.mark.parametrize("verb", ["show", "verify"])
+def test_no_bundle_is_one_line_and_exit_5(tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bundle", verb, str(tmp_path / "none")]) == 5
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("geoseg: MISSING: ")
+
+
+def test_an_onnx_file_is_taken_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    (tmp_path / "m.onnx").write_bytes(conv_onnx())
+    numbers = ["--mean", "0.1,0.1,0.1,0.3", "--std", "1,1,1,2", "--halo", "16", "--align", "16", "--values", "1,2,7"]
+    out = tmp_path / "b"
+    assert run(["bundle", "import", "onnx", str(tmp_path / "m.onnx"), str(out), *NAMED, *numbers]) == 0
+    bundle = open_bundle(out)
+    assert (bundle.kind, bundle.align, bundle.legend.values, bundle.bands[3].std) == ("onnx", 16, (1, 2, 7), 2.0)
+    assert run(["bundle", "import", "onnx", str(tmp_path / "m.onnx"), str(out), *NAMED, *numbers]) == 4
+    assert capsys.readouterr().err.startswith("geoseg: EXISTS: ")
+    assert run(["bundle", "import", "onnx", str(tmp_path / "m.onnx"), str(out), *NAMED, *numbers, "--overwrite"]) == 0
+    (tmp_path / "fixed.onnx").write_bytes(conv_onnx(size=32))
+    assert (
+        run(["bundle", "import", "onnx", str(tmp_path / "fixed.onnx"), str(tmp_path / "c"), *NAMED, "--halo", "0"]) == 0
+    )
+    assert (open_bundle(tmp_path / "c").chip_size, open_bundle(tmp_path / "c").fixed_size) == (32, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        (["--mean", "1,2"], 2),
+        (["--std", "a,b,c,d"], 2),
+        (["--std", "0,1,1,1"], 5),
+        (["--values", "1,1,300"], 2),
+        (["--classes", "one"], 5),
+        (["--halo", "40"], 5),
+    ],
+)
+def test_facts_that_do_not_fit_are_refused(
+    tmp_path: Path, changes: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    (tmp_path / "m.onnx").write_bytes(conv_onnx())
+    given = [*NAMED, "--halo", "0", *changes]
+    assert run(["bundle", "import", "onnx", str(tmp_path / "m.onnx"), str(tmp_path / "b"), *given]) == code
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_weights_of_an_smp_network_are_taken_in(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    import segmentation_models_pytorch as smp
+
+    whole = smp.Unet(
+        "resnet18", encoder_depth=3, encoder_weights=None, decoder_channels=(16, 8, 8), in_channels=4, classes=3
+    )
+    weights = {name: values.numpy() for name, values in whole.state_dict().items()}
+    (tmp_path / "w.safetensors").write_bytes(encode_tensors(weights))
+    network = ["--architecture", "Unet", "--encoder", "resnet18", "--param", "encoder_depth=3"]
+    network += ["--param", "decoder_channels=[16,8,8]", "--halo", "16"]
+    assert run(["bundle", "import", "smp", str(tmp_path / "w.safetensors"), str(tmp_path / "b"), *NAMED, *network]) == 0
+    bundle = open_bundle(tmp_path / "b")
+    assert (bundle.network, bundle.align) == (UNET, 8)
+    torch.save(whole.state_dict(), tmp_path / "w.pt")
+    assert run(["bundle", "import", "smp", str(tmp_path / "w.pt"), str(tmp_path / "c"), *NAMED, *network]) == 5
+    assert not (tmp_path / "c").exists()
+
+
+def test_an_exported_bundle_gives_the_same_classes_and_the_same_bytes(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    bundle = unet_bundle(tmp_path / "b")
+    for out in ("one", "two"):
+        assert run(["bundle", "export", "onnx", bundle.path, str(tmp_path / out)]) == 0
+    made = open_bundle(tmp_path / "one")
+    assert made.digest == open_bundle(tmp_path / "two").digest
+    assert (made.kind, made.fixed_size, made.align) == ("onnx", False, 8)
+    assert (made.bands, made.legend, made.halo) == (bundle.bands, bundle.legend, bundle.halo)
+    assert run(["bundle", "verify", made.path]) == 0
+    assert run(["bundle", "export", "onnx", bundle.path, made.path]) == 4
+    assert run(["bundle", "export", "onnx", made.path, str(tmp_path / "three")]) == 5
+
+
+def test_an_openvino_model_gives_the_same_classes(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    bundle = onnx_bundle(tmp_path / "b")
+    out = tmp_path / "m.xml"
+    assert run(["bundle", "export", "openvino", bundle.path, str(tmp_path / "m")]) == 2
+    assert run(["bundle", "export", "openvino", bundle.path, str(out)]) == 0
+    assert run(["bundle", "export", "openvino", bundle.path, str(out)]) == 4
+    model = openvino.Core().compile_model(str(out), "CPU")
+    assert model(np.zeros((1, 4, 64, 64), np.float32))[0].shape == (1, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [[], ["show"], ["verify"], ["import"], ["import", "ukis-csmask"], ["import", "onnx"], ["import", "smp"], ["export"],
+     ["export", "onnx"], ["export", "openvino"]],
+)  # fmt: skip
+def test_each_page_of_help_ends_with_a_line_that_runs(page: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bundle", *page, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Example:" in shown and "geoseg bundle" in shown.rstrip().split("Example:")[1]
