@@ -65,7 +65,7 @@ def _by_planes(logits: Floats, index: Bytes, percent: Bytes) -> bool:
                     total[i] += math.exp(logits[c, start + i] - best[i])
             for i in range(n):
                 percent[start + i] = _percent(total[i])
-    return check.sum() == 0
+    return bool(check.sum() == 0)
 
 
 @jit
@@ -88,7 +88,7 @@ def _by_pixels(logits: Floats, index: Bytes, percent: Bytes) -> bool:
             for c in range(classes):
                 total += math.exp(logits[p, c] - best)
             percent[p] = _percent(total)
-    return check == 0
+    return bool(check == 0)
 
 
 @jit

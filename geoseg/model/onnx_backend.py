@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,14 +74,14 @@ def export(bundle: Bundle, shape: tuple[int, ...]) -> bytes:
 
     from geoseg.model.network import load_network
 
-    file = io.BytesIO()
-    options = {"dynamo": False, "opset_version": 17, "input_names": ["images"], "output_names": ["logits"]}
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), TemporaryDirectory() as folder:
             warnings.simplefilter(
                 "ignore"
             )  # deprecated, but the other exporter needs onnxscript; sizes are meant fixed
-            torch.onnx.export(load_network(bundle), (torch.zeros(shape),), file, **options)
+            file = Path(folder, "model.onnx")
+            torch.onnx.export(load_network(bundle), (torch.zeros(shape),), file, dynamo=False, opset_version=17)
+            return file.read_bytes()
     except ImportError as error:
         remedy = "Run: pip install 'geoseg[onnx]'"
         raise UsageError.of("BACKEND", "onnx", f"the export needs {error.name}", remedy) from error
@@ -89,7 +89,6 @@ def export(bundle: Bundle, shape: tuple[int, ...]) -> bytes:
         raise
     except Exception as error:  # the exporter raises what the network's own code raises
         raise _unfit(bundle, error) from error
-    return file.getvalue()
 
 
 def _unfit(bundle: Bundle, error: Exception) -> BundleError:

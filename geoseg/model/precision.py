@@ -85,7 +85,11 @@ class Trial:
         self.bundle = bundle
         self.reference = reference
         self.threads = threads
-        self.images, self._expected = read_sample(bundle) or (None, None)
+        self.images: Floats | None = None
+        self._expected: Bytes | None = None
+        found = read_sample(bundle)
+        if found is not None:
+            self.images, self._expected = found
 
     def passes(self, candidate: Choice) -> Choice | None:
         """The candidate with its agreement, or None when it does not load or changes too many pixels."""
@@ -136,9 +140,11 @@ def _candidates(bundle: Bundle, wish: Wish) -> list[Choice]:
 
 def _backends(bundle: Bundle, backend: str, device: str) -> list[Backend]:
     if backend == "auto":
-        fitting = [b for b in _KINDS[bundle.kind] if is_installed(b)] if device == "cpu" else ["torch"]
+        if device != "cpu":
+            return ["torch"]
+        fitting = [b for b in _KINDS[bundle.kind] if is_installed(b)]
         if not fitting:
-            require("onnx")
+            require(_KINDS[bundle.kind][-1])
         return fitting
     for known in get_args(Backend):
         if backend == known:

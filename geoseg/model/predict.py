@@ -77,7 +77,7 @@ class LogitsPredictor:
 
 def classify_logits(logits: Floats, *, confidence: bool = False) -> Classified:
     """Argmax, confidence and finiteness of logits (N, classes, rows, cols), in NumPy: the slow and obvious way."""
-    finite = np.isfinite(logits).all(axis=(1, 2, 3))
+    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(logits).all(axis=(1, 2, 3)))
     percent = None
     if confidence:
         with np.errstate(all="ignore"):
