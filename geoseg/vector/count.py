@@ -9,14 +9,15 @@ from geoseg.raster.jit import jit
 
 @jit
 def area_before(col, line, pixel, before, cols):  # type: ignore[no-untyped-def]
-    """Area of a row's pixels left of column ``col``, in the units of an :class:`AreaTable`; ``line`` is the cell row."""
+    """Area of a row's pixels left of column ``col`` in units of an :class:`AreaTable`; ``line`` is the cell row."""
     cell = col // cols
     return before[line, cell] + pixel[line, cell] * (col - cell * cols)
 
 
 @jit
-def count_classes(strip, row, first, rows, cols, pixel, before, n_pixels, area):  # type: ignore[no-untyped-def]
+def count_classes(strip, row, table, n_pixels, area):  # type: ignore[no-untyped-def]
     """Add a strip's pixels and areas to the 256 entries of ``n_pixels`` and ``area`` (int64), run by run."""
+    first, rows, cols, pixel, before = table
     height, width = strip.shape
     for r in range(height):
         line = (row + r) // rows - first

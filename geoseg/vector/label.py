@@ -63,7 +63,8 @@ def label_strip(padded, nodata, row, table, confidence):  # type: ignore[no-unty
     region
         int32: provisional label to region, 0 .. n - 1 in order of the regions' first pixels.
     values, counts
-        Class value of each region, and int64 ``(n, 4)``: pixels, area units, confidence sum, index of the last pixel in the mask.
+        Class value of each region, and int64 ``(n, 4)``: pixels, area units, confidence sum, index of the last pixel
+        in the mask.
     """
     first, cell_rows, cell_cols, pixel, before = table
     height, width = padded.shape[0] - 2, padded.shape[1] - 2
@@ -91,18 +92,24 @@ def label_strip(padded, nodata, row, table, confidence):  # type: ignore[no-unty
                     value_of[n] = value
                     sums[n] = 0
                     n += 1
-                area = area_before(stop, line, pixel, before, cell_cols) - area_before(start, line, pixel, before, cell_cols)
+                area = area_before(stop, line, pixel, before, cell_cols)
+                area -= area_before(start, line, pixel, before, cell_cols)
                 sums[label, 0] += stop - start
                 sums[label, 1] += area
                 sums[label, 3] = (row + r) * np.int64(width) + stop - 1
                 if confidence.size:
-                    total = 0
-                    for c in range(start, stop):
-                        total += confidence[r, c]
-                    sums[label, 2] += total
+                    sums[label, 2] += _sum(confidence, r, start, stop)
             labels[r, start:stop] = label
             start = stop
     return labels, *_settle(parent[:n], value_of[:n], sums[:n])
+
+
+@jit
+def _sum(confidence, r, start, stop):  # type: ignore[no-untyped-def]
+    total = 0
+    for c in range(start, stop):
+        total += confidence[r, c]
+    return total
 
 
 @jit

@@ -35,7 +35,7 @@ _METRES_ACROSS = 1e5
 
 @dataclass(frozen=True, slots=True)
 class AreaTable:
-    """Areas of the cells below some rows: ``pixel[i, j]`` units a pixel, ``before[i, j]`` units left of the cell's first column.
+    """Areas of the cells of some rows: ``pixel[i, j]`` units a pixel, ``before[i, j]`` units left of the first column.
 
     A run of pixels in row ``r`` from column ``c0`` up to ``c1`` has the area ``at(c1) - at(c0)``, where ``at(c)`` is
     ``before[i, c // cols] + pixel[i, c // cols] * (c % cols)`` with ``i = r // rows - first``.

@@ -19,7 +19,7 @@ _ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class ClassArea:
-    """Area of one class: pixels, area on the ellipsoid, its share of all valid pixels' area, and how it was measured."""
+    """Area of one class: pixels, area on the ellipsoid, share of all classes' area, and how it was measured."""
 
     class_id: int
     class_name: str
@@ -50,8 +50,8 @@ class AreaCounter:
         for start in range(0, strip.shape[0], _ROWS):
             piece = np.ascontiguousarray(strip[start : start + _ROWS])
             t = self._lattice.table(row + start, row + start + len(piece))
-            places = (t.first, t.rows, t.cols, t.pixel, t.before)
-            count_classes(piece, row + start, *places, self._pixels, self._area)
+            table = (t.first, t.rows, t.cols, t.pixel, t.before)
+            count_classes(piece, row + start, table, self._pixels, self._area)
 
     def rows(self) -> list[ClassArea]:
         """One row for each class of the legend, also where no pixel has it, in the legend's order."""

@@ -1,8 +1,8 @@
-"""Polygonize a mask: connected pixels of one class become polygons, equal to those of the whole raster for any strip height.
+"""Polygonize a mask: connected pixels of one class become polygons, the same for any strip height.
 
-The mask is read once, in strips of whole rows. Each strip is labelled and traced by itself (:mod:`geoseg.vector.label`,
-:mod:`geoseg.vector.trace`); what the seams cut is linked (:mod:`geoseg.vector.seams`), and each region is handed out with
-the strip that completes it.
+The mask is read once, in strips of whole rows. Each strip is labelled and traced by itself
+(:mod:`geoseg.vector.label`, :mod:`geoseg.vector.trace`); what the seams cut is linked (:mod:`geoseg.vector.seams`), and
+each region is handed out with the strip that completes it.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def iter_polygons(
     """Yield the polygons of a mask in batches, ordered by the last pixel of each in row-major order.
 
     The polygons are those of ``rasterio.features.shapes`` on the whole raster (GDAL 3.10), and neither they nor their
-    order depend on ``block_size`` or ``workers``. Memory: for each strip in work about 9 bytes a pixel and its outlines,
-    and the outlines so far of the regions that go on below the last strip.
+    order depend on ``block_size`` or ``workers``. Memory: for each strip in work about 9 bytes a pixel and its
+    outlines, and the outlines so far of the regions that go on below the last strip.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ def iter_polygons(
         raise UsageError.of("CONNECTIVITY", str(connectivity), "polygons are traced with connectivity 4 only", "Use 4")
     from geoseg.vector.seams import OpenRegions
 
-    tracer = _Tracer(geobox, Lattice(geobox), 65535 if nodata is None else nodata, np.uint16 if nodata is None else np.uint8)
+    nothing, dtype = (65535, np.uint16) if nodata is None else (nodata, np.uint8)
+    tracer = _Tracer(geobox, Lattice(geobox), nothing, dtype)
     seams = OpenRegions.of(geobox.shape[1])
     for strip in _in_order(tracer.trace, _strips(read, confidence, geobox.shape, block_size), workers):
         walks = seams.add(strip)
@@ -169,7 +170,7 @@ class _Tracer:
         return Regions(
             values=walks.values.astype(np.uint8),
             n_pixels=pixels,
-            area_m2=walks.counts[:, 1] * self.lattice.unit_m2,
+            area_m2=walks.counts[:, 1].astype(np.float64) * self.lattice.unit_m2,
             perim_m=np.add.reduceat(lengths, polygons[:-1]),
             confidence=walks.counts[:, 2] / pixels if sure else None,
             coords=coords,

@@ -21,7 +21,7 @@ def finish_rings(vertices: Vertices, offsets: Ints, region: Ints, regions: int) 
     Parameters
     ----------
     vertices, offsets, region
-        Corners as :func:`trace_strip` gives them, where each walk begins, and the region (0 .. ``regions`` - 1) of each.
+        Corners as :func:`trace_strip` gives them, where each walk begins, and its region (0 .. ``regions`` - 1).
 
     Returns
     -------
@@ -48,7 +48,8 @@ def ring_lengths(coords, rings, nodes, row_step, col_step):  # type: ignore[no-u
             dx, dy = x1 - x0, y1 - y0
             middle = _speed(nodes, (y0 + y1) / 2 / row_step, (x0 + x1) / 2 / col_step, dx, dy)
             if abs(dx) + abs(dy) > 16:
-                ends = _speed(nodes, y0 / row_step, x0 / col_step, dx, dy) + _speed(nodes, y1 / row_step, x1 / col_step, dx, dy)
+                ends = _speed(nodes, y0 / row_step, x0 / col_step, dx, dy)
+                ends += _speed(nodes, y1 / row_step, x1 / col_step, dx, dy)
                 middle = (ends + 4 * middle) / 6
             total += middle
         out[i] = total
@@ -72,7 +73,7 @@ def _speed(nodes, row, col, dx, dy):  # type: ignore[no-untyped-def]
 
 @jit
 def _split(vertices, offsets, region):  # type: ignore[no-untyped-def]
-    """Take off the flags; split walks at vertices that they pass twice; find each ring's first corner in row-major order."""
+    """Take off the flags, split walks at vertices that they pass twice, find each ring's first corner by rows."""
     flagged = 0
     for k in range(len(vertices)):
         flagged += vertices[k, 0] & 1

@@ -18,7 +18,7 @@ CREATE TABLE "layer_styles" (
 
 
 def polygon_qml(legend: Legend, column: str = "class_id") -> str:
-    """A categorised style in QGIS's QML, one symbol for each class; outlines as the fill, so that small polygons keep their colour."""
+    """A categorised style in QGIS's QML; outlines have the fill's colour, so that small polygons keep theirs."""
     items = list(enumerate(legend.classes))
     categories = "".join(
         f'<category render="true" symbol="{i}" type="long" value="{item.value}" label={quoteattr(item.name)}/>'
@@ -28,15 +28,16 @@ def polygon_qml(legend: Legend, column: str = "class_id") -> str:
     return (
         "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
         '<qgis version="3.28" styleCategories="Symbology">'
-        f'<renderer-v2 type="categorizedSymbol" attr={quoteattr(column)} enableorderby="0" forceraster="0" symbollevels="0">'
+        f'<renderer-v2 type="categorizedSymbol" attr={quoteattr(column)} forceraster="0" symbollevels="0">'
         f"<categories>{categories}</categories><symbols>{symbols}</symbols></renderer-v2></qgis>"
     )
 
 
 def store_style(file: sqlite3.Connection, layer: str, legend: Legend, when: str) -> None:
-    """Put the style into a GeoPackage where QGIS looks for a layer's default; ``when`` stands for the time of writing."""
+    """Put the style where QGIS looks for a layer's default; ``when`` stands for the time of writing."""
     file.execute(_TABLE)
-    columns = "f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, useAsDefault, update_time"
+    place = "f_table_catalog, f_table_schema, f_table_name, f_geometry_column"
+    columns = f"{place}, styleName, styleQML, useAsDefault, update_time"
     row = ("", "", layer, "geom", layer, polygon_qml(legend), True, when)
     file.execute(f"INSERT INTO layer_styles ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     contents = "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change) VALUES (?, ?, ?, ?)"
@@ -49,5 +50,6 @@ def _symbol(name: int, colour: Colour) -> str:
     settings = "".join(f'<Option type="QString" name="{key}" value="{value}"/>' for key, value in options.items())
     return (
         f'<symbol type="fill" name="{name}" alpha="1" clip_to_extent="1" force_rhr="0">'
-        f'<layer class="SimpleFill" enabled="1" locked="0" pass="0"><Option type="Map">{settings}</Option></layer></symbol>'
+        f'<layer class="SimpleFill" enabled="1" locked="0" pass="0"><Option type="Map">{settings}</Option></layer>'
+        "</symbol>"
     )

@@ -40,8 +40,8 @@ def trace_strip(padded, nodata, labels, region, row, seams):  # type: ignore[no-
     vertices
         int32 ``(v, 2)``: ``2 * column + flag`` and row, in the mask; the flag marks saddles.
     pieces
-        int64 ``(p, 4)``: where the piece's vertices begin, its region, the key it enters by and the key it leaves by;
-        keys above the strip are even in their upper half: ``key`` above, ``key + 2 * (cols + 1)`` below, ``CLOSED`` for rings.
+        int64 ``(p, 4)``: where the piece's vertices begin, its region, the key it enters by and the key it leaves by:
+        ``key`` at the seam above, ``key + 2 * (cols + 1)`` at the one below, ``CLOSED`` for rings.
     """
     height, width = labels.shape
     keys = 2 * (width + 1)
@@ -88,9 +88,10 @@ def _entry(padded, nodata, x, along, side, height):  # type: ignore[no-untyped-d
 
 @jit
 def _walk(padded, labels, vertices, n, start, seams):  # type: ignore[no-untyped-def]
-    """Walk from ``start`` (x, y, direction, first row) until the ring closes or leaves over a seam; mark top edges as seen.
+    """Walk from ``start`` (x, y, direction, first row) until the ring closes or leaves over a seam.
 
-    Returns the vertices, their number, the key by which it leaves, and a label of the region.
+    Top edges on the way are marked as seen. Returns the vertices, their number, the key by which it leaves, and a
+    label of the region.
     """
     x, y, d, row = start
     height, width = labels.shape
@@ -122,8 +123,7 @@ def _walk(padded, labels, vertices, n, start, seams):  # type: ignore[no-untyped
             at -= wide
             right, left = flat[at + 1], flat[at]
         if right != value or left == value:
-            if n == len(vertices):
-                vertices = _room(vertices, n)
+            vertices = _room(vertices, n)
             vertices[n, 0] = 2 * x + (right != value and left == value)
             vertices[n, 1] = y + row
             n += 1

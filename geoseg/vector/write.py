@@ -1,4 +1,4 @@
-"""Write polygons: a GeoPackage with its style inside, streamed, the same bytes for the same polygons; complete or absent."""
+"""Write polygons: a GeoPackage with its style inside, streamed; the same bytes each time; complete or absent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.errors import ResourceError
+from geoseg.errors import GeosegError
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.raster.files import complete_or_absent, disk_error
@@ -44,18 +44,19 @@ def write_polygons(path: str | Path, regions: Regions | Iterable[Regions], geobo
     parts = iter([regions] if isinstance(regions, Regions) else regions)
     first = next(parts, None) or Regions.empty()
     schema = _schema(first.confidence is not None)
-    written = _Count()
+    written = _Progress()
     batches = _batches(first, parts, geobox, legend, schema, written)
-    with complete_or_absent(path) as temporary, _failures(path):
+    with complete_or_absent(path) as temporary, _failures(path, written):
         _write_layer(temporary, pa.RecordBatchReader.from_batches(schema, batches), geobox)
         _finish(temporary, legend, written.n)
     return written.n
 
 
-class _Count:
-    """How many polygons went through a generator."""
+class _Progress:
+    """How many polygons went through a generator, and what stopped it."""
 
     n = 0
+    error: Exception | None = None
 
 
 def _schema(sure: bool) -> pa.Schema:
@@ -71,12 +72,16 @@ def _schema(sure: bool) -> pa.Schema:
 
 
 def _batches(
-    first: Regions, rest: Iterable[Regions], geobox: GeoBox, legend: Legend, schema: pa.Schema, written: _Count
+    first: Regions, rest: Iterable[Regions], geobox: GeoBox, legend: Legend, schema: pa.Schema, written: _Progress
 ) -> Iterator[pa.RecordBatch]:
     names = np.array([legend.names.get(value, str(value)) for value in range(256)], dtype=object)
-    for part in _even(chain([first], rest)):
-        written.n += len(part)
-        yield _record(part, geobox, names, schema)
+    try:
+        for part in _even(chain([first], rest)):
+            written.n += len(part)
+            yield _record(part, geobox, names, schema)
+    except Exception as error:
+        written.error = error
+        raise
 
 
 def _even(parts: Iterable[Regions]) -> Iterator[Regions]:
@@ -146,14 +151,15 @@ def _finish(path: Path, legend: Legend, written: int) -> None:
 
 
 @contextmanager
-def _failures(path: str | Path) -> Iterator[None]:
-    """Turn what GDAL and SQLite say when the disk does not take a file into our error."""
+def _failures(path: str | Path, written: _Progress) -> Iterator[None]:
+    """Turn what GDAL and SQLite say when the disk does not take a file into our error; let the source's own errors through."""
     import pyogrio.errors as ogr
 
     try:
         yield
-    except (ogr.DataSourceError, ogr.DataLayerError, ogr.FeatureError, ogr.GeometryError, sqlite3.Error) as error:
-        reason = " ".join(str(error).split())
-        if any(word in reason.lower() for word in ("disk", "full", "space", "i/o", "too large", "readonly", "were written")):
-            raise disk_error(path, reason) from error
-        raise ResourceError.of("WRITE", path, reason, "Choose another folder, then run again") from error
+    except (ogr.DataSourceError, ogr.DataLayerError, ogr.FeatureError, RuntimeError, sqlite3.Error) as error:
+        if written.error is not None:  # GDAL only says that its source broke
+            raise written.error from None
+        if isinstance(error, GeosegError):
+            raise
+        raise disk_error(path, " ".join(str(error).split())) from error

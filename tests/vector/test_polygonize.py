@@ -1,0 +1,198 @@
+"""Polygons equal those of the whole raster, whatever the strips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pyproj import CRS
+from rasterio.features import shapes
+
+import geoseg.vector.polygonize as module
+from geoseg.errors import UsageError
+from geoseg.grid.geobox import GeoBox, Window
+from geoseg.vector.polygonize import iter_polygons, polygonize
+from geoseg.vector.regions import Regions
+
+UTM = CRS.from_epsg(32632).to_wkt()
+
+
+def geobox_of(mask: np.ndarray) -> GeoBox:
+    return GeoBox(mask.shape, (10.0, 0.0, 5e5, 0.0, -10.0, 5e6), UTM)
+
+
+def whole_raster(mask: np.ndarray, nodata: int = 0, transform=None) -> list[tuple[int, bytes]]:
+    """The reference: GDAL's polygons of the whole raster."""
+    options = {} if transform is None else {"transform": transform}
+    found = [(int(v), shapely.geometry.shape(g)) for g, v in shapes(mask, mask=mask != nodata, **options)]
+    return sorted((value, shapely.to_wkb(shapely.normalize(shape))) for value, shape in found)
+
+
+def traced(mask: np.ndarray, height: int, **options) -> Regions:
+    """Polygons traced in strips of ``height`` rows."""
+
+    def strips(read, confidence, shape, block_size):
+        for row in range(0, len(mask), height):
+            stop = min(row + height, len(mask))
+            sure = (
+                np.empty((0, 0), np.uint8) if confidence is None else confidence(Window(row, 0, stop - row, shape[1]))
+            )
+            above, below = mask[row - 1] if row else None, mask[stop] if stop < len(mask) else None
+            yield module._Strip(row, mask[row:stop], above, below, sure)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_strips", strips)
+        return polygonize(lambda window: mask[window.slices], geobox_of(mask), **options)
+
+
+def assert_equal_to_whole(mask: np.ndarray, regions: Regions) -> None:
+    made = regions.geometries()
+    got = sorted((int(v), shapely.to_wkb(g)) for v, g in zip(regions.values, shapely.normalize(made), strict=True))
+    assert got == whole_raster(mask)
+    assert shapely.is_valid(made).all()
+    assert (shapely.area(made) == regions.n_pixels).all()
+
+
+def bytes_of(regions: Regions) -> tuple[bytes, ...]:
+    parts = (
+        regions.values,
+        regions.n_pixels,
+        regions.area_m2,
+        regions.perim_m,
+        regions.coords,
+        regions.rings,
+        regions.polygons,
+    )
+    return tuple(part.tobytes() for part in parts)
+
+
+masks = st.integers(1, 4).flatmap(
+    lambda classes: hnp.arrays(
+        np.uint8, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, classes)
+    )
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(mask=masks, height=st.integers(1, 14))
+def test_strips_of_any_height_give_the_polygons_of_the_whole_raster(mask: np.ndarray, height: int) -> None:
+    regions = traced(mask, height)
+    assert_equal_to_whole(mask, regions)
+    assert bytes_of(regions) == bytes_of(traced(mask, len(mask)))
+
+
+def blobs(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """Regions of many sizes with holes in holes."""
+    rng = np.random.default_rng(seed)
+    field = sum(
+        np.kron(rng.normal(size=(shape[0] // s + 1, shape[1] // s + 1)), np.ones((s, s)))[: shape[0], : shape[1]] * s
+        for s in (1, 3, 9, 27)
+    )
+    return np.digitize(field, np.quantile(field, [0.1, 0.3, 0.5, 0.7, 0.9])).astype(np.uint8)
+
+
+@pytest.mark.parametrize("height", [1, 7, 64, 150])
+def test_many_sizes_of_regions_with_holes_in_holes(height: int) -> None:
+    mask = blobs((150, 170), 3)
+    assert_equal_to_whole(mask, traced(mask, height))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.ones((9, 7), np.uint8),
+        np.indices((12, 13)).sum(0).astype(np.uint8) % 2 + 1,
+        np.indices((12, 13)).sum(0).astype(np.uint8) % 2,
+        np.arange(1, 30, dtype=np.uint8)[None, :],
+        np.arange(1, 30, dtype=np.uint8)[:, None] // 2 + 1,
+        np.pad(np.pad(np.full((1, 1), 1, np.uint8), 1, constant_values=2), 2, constant_values=1),
+    ],
+    ids=["one class", "checkerboard", "checkerboard and nodata", "one row", "one column", "hole in hole"],
+)
+@pytest.mark.parametrize("height", [1, 2, 5, 100])
+def test_odd_rasters(mask: np.ndarray, height: int) -> None:
+    assert_equal_to_whole(mask, traced(mask, height))
+
+
+def test_a_saddle_whose_two_sides_join_only_in_a_later_strip_becomes_a_shell_and_a_hole() -> None:
+    mask = np.array([[1, 1, 1, 1], [1, 2, 2, 1], [1, 2, 1, 2], [1, 2, 2, 2], [1, 1, 1, 1]], np.uint8)
+    regions = traced(mask, 1)
+    assert_equal_to_whole(mask, regions)
+    around = regions.geometries()[regions.values == 1]
+    assert sorted(shapely.get_num_interior_rings(around)) == sorted(
+        shapely.get_num_interior_rings(traced(mask, 5).geometries()[regions.values == 1])
+    )
+
+
+def test_regions_that_go_on_for_long_survive_the_tidying_of_the_tables() -> None:
+    rng = np.random.default_rng(5)
+    mask = np.ones((400, 300), np.uint8)
+    mask[rng.random(mask.shape) < 0.2] = 2
+    mask[:, ::60] = 3
+    assert_equal_to_whole(mask, traced(mask, 3))
+
+
+def test_all_nodata_gives_no_polygon() -> None:
+    mask = np.zeros((20, 20), np.uint8)
+    assert len(polygonize(lambda window: mask[window.slices], geobox_of(mask))) == 0
+
+
+def test_without_nodata_all_256_values_are_classes() -> None:
+    mask = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    regions = polygonize(lambda window: mask[window.slices], geobox_of(mask), nodata=None)
+    assert sorted(regions.values) == list(range(256))
+
+
+def test_threads_and_block_size_change_nothing() -> None:
+    mask = blobs((300, 200), 1)
+    one = polygonize(lambda window: mask[window.slices], geobox_of(mask), block_size=1000)
+    two = polygonize(lambda window: mask[window.slices], geobox_of(mask), block_size=60, workers=2)
+    assert bytes_of(one) == bytes_of(two)
+
+
+def test_confidence_is_the_mean_over_the_regions_pixels() -> None:
+    mask = blobs((90, 80), 2)
+    sure = np.random.default_rng(0).integers(0, 101, mask.shape).astype(np.uint8)
+    regions = traced(mask, 13, confidence=lambda window: sure[window.slices])
+    assert regions.confidence is not None
+    for i in np.argsort(-regions.n_pixels)[:5]:
+        points = shapely.points(*(np.indices(mask.shape)[::-1].reshape(2, -1) + 0.5))
+        inside = shapely.contains(regions.geometries()[i], points).reshape(mask.shape)
+        assert regions.confidence[i] == pytest.approx(sure[inside].mean(), rel=1e-12)
+
+
+def test_coordinates_in_a_crs_are_those_of_gdal() -> None:
+    mask = blobs((60, 50), 4)
+    box = GeoBox(mask.shape, (0.1 / 3, 0.007, 11.1, 0.003, -0.2 / 7, 47.7), CRS.from_epsg(4326).to_wkt())
+    regions = polygonize(lambda window: mask[window.slices], box)
+    want = whole_raster(mask, transform=box.affine)
+    got = sorted(
+        (int(v), shapely.to_wkb(g))
+        for v, g in zip(regions.values, shapely.normalize(regions.geometries(box)), strict=True)
+    )
+    assert got == want
+
+
+def test_shells_run_counter_clockwise_on_a_map_with_north_up() -> None:
+    mask = blobs((60, 50), 4)
+    rings = shapely.get_exterior_ring(
+        polygonize(lambda window: mask[window.slices], geobox_of(mask)).geometries(geobox_of(mask))
+    )
+    assert shapely.is_ccw(rings).all()
+
+
+def test_batches_come_in_order_of_each_regions_last_pixel() -> None:
+    mask = blobs((200, 40), 6)
+    batches = list(iter_polygons(lambda window: mask[window.slices], geobox_of(mask), block_size=26))
+    assert len(batches) > 5
+    whole = Regions.concat(batches)
+    lowest = shapely.bounds(whole.geometries())[:, 3]
+    assert (np.diff(lowest) >= 0).all()
+
+
+def test_connectivity_8_is_refused() -> None:
+    with pytest.raises(UsageError, match="CONNECTIVITY"):
+        polygonize(lambda window: np.zeros(window.shape, np.uint8), geobox_of(np.zeros((2, 2))), connectivity=8)
