@@ -46,6 +46,8 @@ _CONFIG = {
     "distributed.scheduler.no-workers-timeout": "45s",
     "distributed.scheduler.worker-ttl": "120s",
     "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     "distributed.comm.timeouts.connect": "20s",
     "distributed.comm.timeouts.tcp": "30s",
     "distributed.worker.memory.target": False,
@@ -257,7 +259,7 @@ def local(workers: int) -> tuple[Client, Any]:
     with dask.config.set(_CONFIG):
         cluster = LocalCluster(
             n_workers=workers, threads_per_worker=READ_AHEAD, processes=True, host="127.0.0.1",
-            dashboard_address=None, memory_limit=0, silence_logs=50,
+            dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
         )  # fmt: skip
         return Client(cluster, set_as_default=False), cluster
 
@@ -275,7 +277,7 @@ def local_cuda(devices: list[str]) -> tuple[Client, Any]:
             }
             for device in devices
         }  # fmt: skip
-        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}}
+        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}}
         cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50)
         return Client(cluster, set_as_default=False), cluster
 

@@ -16,7 +16,8 @@ import pytest
 from geoseg.jobs.segment import segment
 from tests.helpers.runs import finish, lines, pixel_bundle, products, start, wait_for, write_scene
 
-OPTIONS = ("--block-size", "64", "--confidence", "--only", "mask")
+OPTIONS = ("--block-size", "64", "--confidence", "--only", "mask", "--backend", "torch", "--precision", "fp32")
+SAME = {"confidence": True, "only": "mask", "backend": "torch", "precision": "fp32"}
 BLOCKS = 35
 
 
@@ -24,7 +25,7 @@ BLOCKS = 35
 def given(tmp_path_factory):
     folder = tmp_path_factory.mktemp("survive")
     scene, bundle = write_scene(folder / "scene.tif"), pixel_bundle(folder / "bundle")
-    result = segment(scene, bundle, folder / "undisturbed", block_size=64, confidence=True, only="mask")
+    result = segment(scene, bundle, folder / "undisturbed", block_size=64, **SAME)
     assert result.run["blocks"]["run"] == BLOCKS
     return scene, bundle.path, products(folder / "undisturbed")
 
@@ -133,7 +134,7 @@ def test_a_scene_replaced_in_the_middle_is_noticed_and_the_same_command_maps_the
     code, err = finish(start(*command))
     assert code == 0
     assert "inputs have changed" in err
-    segment(scene, given[1], tmp_path / "direct", confidence=True, only="mask")
+    segment(scene, given[1], tmp_path / "direct", **SAME)
     assert products(out) == products(tmp_path / "direct")
 
 
@@ -174,7 +175,7 @@ def test_other_settings_do_not_drop_an_unfinished_run(given, tmp_path):
 def test_nothing_is_overwritten_unasked(given, tmp_path):
     scene, bundle, _ = given
     out = tmp_path / "out"
-    segment(scene, bundle, out, confidence=True, only="mask")
+    segment(scene, bundle, out, **SAME)
     before = products(out)
     code, err = finish(start("segment", scene, out, "--bundle", bundle, "--only", "mask", "--workers", 0))
     assert code == 4
