@@ -91,8 +91,10 @@ class Lattice:
         """
         rows, cols = self.geobox.shape
         flat = self._cols >= cols
-        down = 1 + min(max(-(-rows // 64), 1), 2048 if flat else 256)
-        across = 2 if flat else 1 + min(max(-(-cols // 64), 1), 256)
+        # Nodes stand closer where areas change faster.
+        row_step, col_step = min(64, self._rows**2), min(64, self._cols**2)
+        down = 1 + min(max(-(-rows // row_step), 1), 4096 if flat else 256)
+        across = 2 if flat else 1 + min(max(-(-cols // col_step), 1), 256)
         nodes = self._ground.metric(np.linspace(0, rows, down), np.linspace(0, cols, across))
         return nodes, rows / (down - 1), cols / (across - 1)
 

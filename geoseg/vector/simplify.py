@@ -24,8 +24,8 @@ def simplify(regions: Regions, geobox: GeoBox, tolerance_m: float) -> Simplified
     """Simplify all polygons of a mask together (Visvalingam-Whyatt on shared edges, GEOS ``CoverageSimplify``).
 
     The polygons stay a valid coverage with the same rings and neighbours: no gaps, no overlaps. It is done in pixel
-    coordinates scaled to metres at the raster's centre. ``n_pixels`` and ``confidence`` stay what they were in the mask;
-    areas and perimeters are those of the simplified outlines.
+    coordinates, which are exact, stretched where the raster's middle pixel is no square on the ground. ``n_pixels``
+    and ``confidence`` stay what they were in the mask; areas and perimeters are those of the simplified outlines.
 
     Parameters
     ----------
@@ -40,10 +40,10 @@ def simplify(regions: Regions, geobox: GeoBox, tolerance_m: float) -> Simplified
     from geoseg.vector.rings import ring_lengths
 
     lattice = Lattice(geobox)
-    scale = _metres_a_pixel(lattice)
+    scale, metres = _pixel(lattice)
     coords, rings = with_nodes(regions.coords, regions.rings)
     made = shapely.from_ragged_array(shapely.GeometryType.POLYGON, coords * scale, (rings, regions.polygons))
-    made = shapely.coverage_simplify(made, tolerance_m)
+    made = shapely.coverage_simplify(made, tolerance_m / metres)
     kind, xy, (rings, polygons) = shapely.to_ragged_array(made)
     assert kind == shapely.GeometryType.POLYGON and len(polygons) == len(regions) + 1
     pixels = shapely.area(made) / scale.prod()
@@ -55,12 +55,18 @@ def simplify(regions: Regions, geobox: GeoBox, tolerance_m: float) -> Simplified
     return Simplified(simple, _drift(regions, area))
 
 
-def _metres_a_pixel(lattice: Lattice) -> np.ndarray:
-    """Width and height of the middle pixel on the ground, in metres."""
+def _pixel(lattice: Lattice) -> tuple[np.ndarray, float]:
+    """How much to stretch columns and rows so that the middle pixel is square, and then its side in metres.
+
+    The stretch is a multiple of 1/64: coordinates stay exact, so rings that touch go on touching.
+    """
     nodes, row_step, col_step = lattice.metric
     rows, cols = lattice.geobox.shape
     e, _, g = nodes[min(int(rows / 2 / row_step), len(nodes) - 1), min(int(cols / 2 / col_step), nodes.shape[1] - 1)]
-    return np.array([math.sqrt(e), math.sqrt(g)])
+    width, height = math.sqrt(e), math.sqrt(g)
+    if width < height:
+        return np.array([max(round(width / height * 64), 1) / 64, 1.0]), height
+    return np.array([1.0, max(round(height / width * 64), 1) / 64]), width
 
 
 def _drift(regions: Regions, area: np.ndarray) -> dict[int, float]:

@@ -53,8 +53,8 @@ def geodesic_of(geobox: GeoBox, cols: np.ndarray, rows: np.ndarray) -> tuple[flo
     """Area and perimeter of a ring in pixel coordinates, densified, by GeographicLib: slow and obvious."""
     crs = CRS.from_user_input(geobox.crs)
     steps = np.linspace(0, 1, 40, endpoint=False)
-    cols = np.concatenate([c0 + (c1 - c0) * steps for c0, c1 in zip(cols[:-1], cols[1:], strict=True)])
-    rows = np.concatenate([r0 + (r1 - r0) * steps for r0, r1 in zip(rows[:-1], rows[1:], strict=True)])
+    cols = np.concatenate([c0 + (c1 - c0) * steps for c0, c1 in pairwise(cols)])
+    rows = np.concatenate([r0 + (r1 - r0) * steps for r0, r1 in pairwise(rows)])
     a, b, c, d, e, f = geobox.transform
     lon, lat = to_geodetic(geobox.crs).transform(c + a * cols + b * rows, f + d * cols + e * rows)
     area, length = crs.get_geod().polygon_area_perimeter(lon, np.clip(lat, -90, 90))
