@@ -93,7 +93,7 @@ class BlockWorker:
         """Read, predict and commit one block."""
         job, started = self.job, time.perf_counter()
         window = window_of(job.grid, block, job.stitch)
-        image, valid = read_window(job.scene, window)
+        image, valid = read_window(job.scene, window, threads=job.threads)
         for limit in (job.veto, job.aoi):
             if limit is not None:
                 valid = valid & limit.allows(window)
@@ -127,7 +127,7 @@ class BlockWorker:
         confidence = job.predicted.read_window(window, "confidence") if job.stitch.confidence else None
         image = None
         if job.filters.needs_image:
-            raw, valid = read_window(job.scene, window)
+            raw, valid = read_window(job.scene, window, threads=job.threads)
             image = normalize(raw, valid, job.normalization)
         out = apply_filters(mask, confidence, image, legend=job.bundle.legend, settings=job.filters)
         inner = block.core.within(window).slices
