@@ -53,11 +53,7 @@ def train(
     if Path(out).exists() and not overwrite:
         raise Conflict.of("EXISTS", out, "exists already", "Add --overwrite or choose another name")
     settings.check()
-    scene = open_scene([settings.scene]).select(settings.bands)
-    labelled = Labelled.read(scene, settings.labels, settings.recode)
-    split = Split.of(
-        labelled.label.shape, settings.held_out.rows, settings.held_out.cols, buffer=settings.held_out.buffer
-    )
+    labelled, split = _read(settings)
     facts = _facts(settings, labelled, split)
     assert facts.network is not None
     image = labelled.normalized(facts.bands)
@@ -68,6 +64,18 @@ def train(
     return save_bundle(
         out, facts, weights=weights, sample=_self_test(image, labelled.valid, split), overwrite=overwrite
     )
+
+
+def describe(settings: TrainSettings) -> BundleFacts:
+    """What the card will say but for the scores: nothing is fitted."""
+    return _facts(settings, *_read(settings))
+
+
+def _read(settings: TrainSettings) -> tuple[Labelled, Split]:
+    scene = open_scene([settings.scene]).select(settings.bands)
+    labelled = Labelled.read(scene, settings.labels, settings.recode)
+    held = settings.held_out
+    return labelled, Split.of(labelled.label.shape, held.rows, held.cols, buffer=held.buffer)
 
 
 def _facts(settings: TrainSettings, labelled: Labelled, split: Split) -> BundleFacts:

@@ -46,12 +46,12 @@ class Confusion:
     @property
     def labelled(self) -> Floats:
         """Pixels of each class in the labels."""
-        return self.counts.sum(axis=1).astype(np.float64) + self.missed
+        return np.asarray(self.counts.sum(axis=1) + self.missed, np.float64)
 
     @property
     def mapped(self) -> Floats:
         """Pixels of each class in the mask, where labelled."""
-        return self.counts.sum(axis=0).astype(np.float64)
+        return np.asarray(self.counts.sum(axis=0), np.float64)
 
 
 def overall_accuracy(c: Confusion) -> float:
@@ -102,7 +102,9 @@ def scores(c: Confusion, names: dict[int, str]) -> dict[str, Any]:
 
 
 def _ratio(above: npt.NDArray[Any], below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    out = np.full(len(below), np.nan)
+    np.divide(above, below, out=out, where=below > 0)
+    return out
 
 
 def _round(figure: float | np.floating[Any]) -> float:

@@ -83,7 +83,7 @@ class TrainSettings(Settings):
         Raises
         ------
         InputRefused
-            ``YAML``: not readable, or not a table.
+            ``NOT_FOUND``: the file cannot be read. ``YAML``: it is not YAML, or not a table.
         UsageError
             ``SETTING``: an unknown or wrong key.
         """
@@ -93,6 +93,8 @@ class TrainSettings(Settings):
         path = Path(path)
         try:
             table = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+        except OSError as error:
+            raise InputRefused.of("NOT_FOUND", path, f"cannot be read: {error.strerror}", "Check the path") from None
         except (YAMLError, UnicodeDecodeError) as error:
             raise InputRefused.of("YAML", path, f"is not YAML: {error}", "Correct the file") from None
         if not isinstance(table, dict):

@@ -1,0 +1,61 @@
+"""Confusion and its scores against counting pixel by pixel."""
+
+import numpy as np
+import pytest
+
+from geoseg.train.confusion import Confusion, f1, iou, kappa, largest_class_share, overall_accuracy, scores
+
+VALUES = (1, 2, 5)
+
+
+def some(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels with ignored values (0, 9) and a mask with nodata (0) that is right half of the time."""
+    rng = np.random.default_rng(seed)
+    label = rng.choice(np.array([0, 1, 1, 1, 2, 5, 9], np.uint8), (30, 40))
+    mask = np.where(rng.random(label.shape) < 0.5, label, rng.choice(np.array([0, 1, 2, 5], np.uint8), label.shape))
+    return label, mask
+
+
+def pairs_of(label: np.ndarray, mask: np.ndarray) -> list[tuple[int, int]]:
+    return [(int(a), int(b)) for a, b in zip(label.ravel(), mask.ravel(), strict=True) if a in VALUES]
+
+
+def test_scores_equal_those_counted_pixel_by_pixel() -> None:
+    label, mask = some()
+    pairs = pairs_of(label, mask)
+    c = Confusion.count(label, mask, VALUES)
+    assert c.pixels == len(pairs)
+    assert overall_accuracy(c) == sum(a == b for a, b in pairs) / len(pairs)
+    for i, value in enumerate(VALUES):
+        hits = sum(a == b == value for a, b in pairs)
+        either = sum(value in pair for pair in pairs)
+        both = sum(a == value for a, _ in pairs) + sum(b == value for _, b in pairs)
+        assert iou(c)[i] == hits / either
+        assert f1(c)[i] == 2 * hits / both
+    chance = sum(sum(a == v for a, _ in pairs) * sum(b == v for _, b in pairs) for v in VALUES) / len(pairs) ** 2
+    assert kappa(c) == pytest.approx((overall_accuracy(c) - chance) / (1 - chance))
+    assert largest_class_share(c) == max(sum(a == v for a, _ in pairs) for v in VALUES) / len(pairs)
+
+
+def test_counts_of_parts_add_up_to_those_of_the_whole() -> None:
+    label, mask = some()
+    parts = Confusion.count(label[:11], mask[:11], VALUES) + Confusion.count(label[11:], mask[11:], VALUES)
+    whole = Confusion.count(label, mask, VALUES)
+    assert (parts.counts == whole.counts).all() and (parts.missed == whole.missed).all()
+
+
+def test_nodata_in_the_mask_is_an_error_and_an_ignored_label_is_not() -> None:
+    c = Confusion.count(np.array([1, 1, 0, 9], np.uint8), np.array([1, 0, 1, 1], np.uint8), VALUES)
+    assert c.pixels == 2 and overall_accuracy(c) == 0.5
+
+
+def test_a_class_that_does_not_occur_has_no_score_and_does_not_enter_the_means() -> None:
+    c = Confusion.count(np.array([1, 2, 2], np.uint8), np.array([1, 2, 1], np.uint8), VALUES)
+    found = scores(c, {1: "water", 2: "tree", 5: "built"})
+    assert found["iou"] == {"water": 0.5, "tree": 0.5, "built": None}
+    assert found["mean_iou"] == 0.5 and found["pixels_by_class"] == {"water": 1, "tree": 2, "built": 0}
+
+
+def test_a_map_of_one_class_has_kappa_zero() -> None:
+    label, _ = some()
+    assert kappa(Confusion.count(label, np.ones_like(label), VALUES)) == pytest.approx(0)
