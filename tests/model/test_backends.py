@@ -13,15 +13,6 @@ from tests.helpers.bundles import conv_bundle, onnx_bundle, unet_bundle
 BACKENDS = ("torch", "onnx", "openvino")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of converted graphs for these tests alone."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
-
-
 @pytest.fixture(scope="module")
 def unet(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return unet_bundle(tmp_path_factory.mktemp("bundles") / "unet")
