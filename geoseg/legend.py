@@ -72,10 +72,16 @@ class Legend:
         return {item.value: item.colour for item in self.classes}
 
     def value_of(self, name: str) -> int:
-        """Return the value of the class ``name``, whatever its case; unknown names are refused with the known ones."""
-        for item in self.classes:
-            if item.name.casefold() == name.strip().casefold():
-                return item.value
+        """Return the value of the class ``name``, whatever its case, or of the only one with that word in its name.
+
+        Unknown names are refused with the known ones.
+        """
+        wanted = name.strip().casefold()
+        same = [item for item in self.classes if item.name.casefold() == wanted]
+        with_word = [item for item in self.classes if wanted in item.name.casefold().split()]
+        for found in (same, with_word):
+            if len(found) == 1:
+                return found[0].value
         known = ", ".join(item.name for item in self.classes)
         raise UsageError.of("LEGEND", name, "no class of this name", f"The legend has: {known}")
 

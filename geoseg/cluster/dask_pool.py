@@ -277,7 +277,10 @@ def local_cuda(devices: list[str]) -> tuple[Client, Any]:
             }
             for device in devices
         }  # fmt: skip
-        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}}
+        scheduler = {
+            "cls": Scheduler,
+            "options": {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        }
         cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50)
         return Client(cluster, set_as_default=False), cluster
 

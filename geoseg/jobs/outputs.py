@@ -25,6 +25,7 @@ NAMES = (
 """What a run leaves, in the order in which it appears."""
 
 HIDDEN = ".geoseg"
+PROBABILITIES = "probabilities.zarr"
 
 
 class Outputs:
@@ -86,7 +87,7 @@ class Outputs:
             return None
         import zarr
 
-        path = journal.folder / "probabilities.zarr"
+        path = journal.folder / PROBABILITIES
         if not path.exists():
             size = plan.grid.block_size
             zarr.create_array(
@@ -97,6 +98,9 @@ class Outputs:
 
     def publish(self, journal: Journal, *, keep_work: bool) -> None:
         """Give everything its final name, ``run.json`` last; then the blocks go, unless failed ones are to be tried again."""
+        filled = journal.folder / PROBABILITIES
+        if filled.exists():
+            shutil.move(filled, self.staging / PROBABILITIES)
         fsync_tree(self.staging)
         (self.folder / "run.json").unlink(missing_ok=True)
         for name in NAMES:

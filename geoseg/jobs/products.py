@@ -31,6 +31,8 @@ from geoseg.report.item import ItemFacts, build_item, write_item
 from geoseg.report.page import write_page
 from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
 from geoseg.vector.polygonize import iter_polygons
+from geoseg.vector.regions import Regions
+from geoseg.vector.simplify import simplify
 from geoseg.vector.write import write_polygons
 
 
@@ -112,11 +114,16 @@ def _write_confidence(outputs: Outputs, facts: Facts, mask: SettledMask) -> None
     write_raster(outputs.staging / "confidence.tif", facts.scene.geobox, strips, info=info)
 
 
-def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask) -> int:
+def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[str, Any]:
     geobox, legend = facts.scene.geobox, facts.bundle.legend
     confidence = (lambda window: mask.store.read_window(window, "confidence")) if facts.settings.confidence else None
-    regions = iter_polygons(mask.read, geobox, nodata=legend.nodata, confidence=confidence)
-    return write_polygons(outputs.staging / "polygons.gpkg", regions, geobox, legend)
+    regions: Regions | Iterator[Regions] = iter_polygons(mask.read, geobox, nodata=legend.nodata, confidence=confidence)
+    drift = None
+    if facts.settings.simplify:
+        simple = simplify(Regions.concat(regions), geobox, facts.settings.simplify)
+        regions, drift = simple.regions, {str(value): share for value, share in simple.drift.items()}
+    count = write_polygons(outputs.staging / "polygons.gpkg", regions, geobox, legend)
+    return {"count": count, "simplify_drift": drift}
 
 
 def _write_report(outputs: Outputs, facts: Facts, run: dict[str, Any]) -> None:
@@ -148,7 +155,7 @@ def _item_facts(facts: Facts) -> ItemFacts:
     )  # fmt: skip
 
 
-def run_record(facts: Facts, areas: list[ClassArea], polygons: int | None) -> dict[str, Any]:
+def run_record(facts: Facts, areas: list[ClassArea], polygons: dict[str, Any] | None) -> dict[str, Any]:
     """The content of ``run.json``: provenance, plan, choice, seams, failures, timings."""
     predicted = facts.outcomes["predict"]
     return {
@@ -167,7 +174,8 @@ def run_record(facts: Facts, areas: list[ClassArea], polygons: int | None) -> di
         "blocks": {"run": predicted.run, "resumed": predicted.resumed, "failed": dict(sorted(facts.failed.items()))},
         "seams": asdict(facts.seams) if facts.seams else None,
         "areas": [asdict(row) for row in areas],
-        "polygons": polygons,
+        "polygons": polygons["count"] if polygons else None,
+        "simplify_drift": polygons["simplify_drift"] if polygons else None,
         "seconds": facts.seconds,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip

@@ -17,7 +17,7 @@ from geoseg.cluster.pool import Pool
 from geoseg.cluster.run import Outcomes, Report, run_blocks, to_file
 from geoseg.cluster.worker import BlockJob, Veto
 from geoseg.config import SegmentSettings
-from geoseg.errors import DoneInPart
+from geoseg.errors import DoneInPart, UsageError
 from geoseg.jobs.digest import digest, digests_of
 from geoseg.jobs.estimate import halo_for, probe_job
 from geoseg.jobs.outputs import Outputs
@@ -109,6 +109,8 @@ class _Run:
         s = self.settings
         cluster = ClusterSettings(s.workers, s.scheduler, s.device, s.threads)
         make_plan(self.scene, self.bundle, s)  # refuse what cannot be planned before anything starts
+        if s.mask_with:
+            veto_values(s)
         aoi = read_aoi(s.aoi, self.scene.geobox) if s.aoi else None
         with self.outputs.claim() as journal, connect(cluster) as pool:
             choice = self.timed("choose", lambda: self.choose(pool, threads_each(cluster)))
@@ -186,8 +188,7 @@ class _Run:
             BlockJob(scene, bundle, choice, plan.grid, StitchSettings(), job.filters, store, store, job.threads)
         )
         outcomes = self.step(pool, "predict", store)
-        values = tuple(bundle.legend.value_of(name) for name in self.settings.mask_classes)
-        return Veto(store, values), outcomes
+        return Veto(store, veto_values(self.settings)), outcomes
 
     def filter(self, pool: Pool, job: BlockJob) -> Outcomes:
         return self.step(pool, "filter", job.filtered) if job.filters.any else Outcomes()
@@ -198,6 +199,15 @@ class _Run:
             return step()
         finally:
             self.seconds[name] = round(time.monotonic() - started, 3)
+
+
+def veto_values(settings: SegmentSettings) -> tuple[int, ...]:
+    """Class values of the cloud bundle that become nodata; UsageError when none is named or one is unknown."""
+    legend = open_bundle(settings.mask_with or "", verify=False).legend
+    if not settings.mask_classes:
+        known = ", ".join(legend.names.values())
+        raise UsageError.of("MASK", settings.mask_with, "mask_with without mask_classes", f"Choose from: {known}")
+    return tuple(legend.value_of(name) for name in settings.mask_classes)
 
 
 def _silent(_: object) -> None:
