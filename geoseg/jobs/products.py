@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import geoseg
 from geoseg.cluster.run import Outcomes
 from geoseg.config import SegmentSettings
+from geoseg.errors import InputRefused
 from geoseg.jobs.digest import Digests
 from geoseg.jobs.outputs import NAMES, Outputs
 from geoseg.jobs.plan import Plan
@@ -26,7 +27,7 @@ from geoseg.raster.overview import read_mask_overview, read_overview
 from geoseg.raster.scene import Scene
 from geoseg.raster.write import RasterInfo, write_mask, write_raster
 from geoseg.report.content import report_of_run
-from geoseg.report.figures import make_overview
+from geoseg.report.figures import Overview, make_overview
 from geoseg.report.item import ItemFacts, build_item, write_item
 from geoseg.report.page import write_page
 from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
@@ -117,29 +118,36 @@ def _write_confidence(outputs: Outputs, facts: Facts, mask: SettledMask) -> None
 def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[str, Any]:
     geobox, legend = facts.scene.geobox, facts.bundle.legend
     confidence = (lambda window: mask.store.read_window(window, "confidence")) if facts.settings.confidence else None
-    regions: Regions | Iterator[Regions] = iter_polygons(mask.read, geobox, nodata=legend.nodata, confidence=confidence)
+    regions: Iterable[Regions] = iter_polygons(mask.read, geobox, nodata=legend.nodata, confidence=confidence)
     drift = None
     if facts.settings.simplify:
         simple = simplify(Regions.concat(regions), geobox, facts.settings.simplify)
-        regions, drift = simple.regions, {str(value): share for value, share in simple.drift.items()}
+        regions, drift = [simple.regions], {str(value): share for value, share in simple.drift.items()}
     count = write_polygons(outputs.staging / "polygons.gpkg", regions, geobox, legend)
     return {"count": count, "simplify_drift": drift}
 
 
 def _write_report(outputs: Outputs, facts: Facts, run: dict[str, Any]) -> None:
     scene, out = facts.scene, outputs.staging
-    image, valid = read_overview(scene)
-    overview = make_overview(image, valid, [band.name for band in scene.bands], read_mask_overview(out / "mask.tif"))
     page = report_of_run(
         run,
         facts.bundle.legend,
         geobox=scene.geobox,
-        overview=overview,
+        overview=_overview(scene, out / "mask.tif"),
         scores=json.loads(facts.bundle.scores),
         inputs=_inputs(scene),
         files=[name for name in NAMES if (out / name).exists() or name in ("report.html", "run.json")],
     )
     write_page(out / "report.html", page)
+
+
+def _overview(scene: Scene, mask: Path) -> Overview | None:
+    """Scene and mask, small; None where pixels of the scene cannot be read (their blocks are named as failed)."""
+    try:
+        image, valid = read_overview(scene)
+    except InputRefused:
+        return None
+    return make_overview(image, valid, [band.name for band in scene.bands], read_mask_overview(mask))
 
 
 def _inputs(scene: Scene) -> list[str]:

@@ -12,7 +12,7 @@ from geoseg.cluster.journal import BlockStore
 from geoseg.cluster.pool import Pool
 from geoseg.cluster.worker import BlockJob, BlockWorker
 from geoseg.config import SegmentSettings
-from geoseg.errors import UsageError
+from geoseg.errors import InputRefused, UsageError
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.legend import Legend
 from geoseg.mask.filter import FilterSettings
@@ -92,6 +92,11 @@ def _score(worker: BlockWorker, chips: int) -> SeamScore | None:
     job = worker.job
     if job.bundle.fixed_size:
         return None
-    return seam_score(
-        worker.predictor, lambda window: read_window(job.scene, window), job.grid.chips, job.normalization, chips=chips
-    )
+
+    def read(window: Window) -> tuple[np.ndarray, np.ndarray]:
+        return read_window(job.scene, window, threads=job.threads)
+
+    try:
+        return seam_score(worker.predictor, read, job.grid.chips, job.normalization, chips=chips)
+    except InputRefused:  # pixels that cannot be read: the block that holds them has been named already
+        return None
