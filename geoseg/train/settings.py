@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -68,9 +68,6 @@ class TrainSettings(Settings):
     recode: dict[int, int] = Field(min_length=1)
     held_out: HeldOut
     caveat: str = Field("", description="what the card says beside the scores")
-    stated: dict[str, Any] = Field(
-        default_factory=dict, description="scores taken elsewhere, for the card: figures and their caveat"
-    )
     chip_size: int = Field(256, ge=8)
     halo: int = Field(64, ge=0)
     network: NetworkChoice = NetworkChoice()

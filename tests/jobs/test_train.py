@@ -50,12 +50,12 @@ def test_a_label_changed_changes_the_training_digest(tmp_path: Path) -> None:
 
 
 def test_the_self_test_comes_from_the_held_out_area(tmp_path: Path) -> None:
-    folder = labelled_scene(tmp_path, side=320)
-    settings = job(folder, held_out={"cols": [160, 320], "buffer": 4}, fit={"steps": 1, "crop": 16, "batch_size": 1})
+    folder = labelled_scene(tmp_path, side=192)
+    settings = job(folder, held_out={"cols": [64, 192], "buffer": 4}, fit={"steps": 1, "crop": 16, "batch_size": 1})
     found = read_sample(train(settings, tmp_path / "bundle"))
     assert found is not None
     images, index = found
-    assert images.shape == (3, 2, 128, 128) and index is not None and np.isfinite(images).all()
+    assert images.shape == (8, 2, 64, 64) and index is not None and np.isfinite(images).all()
 
 
 def test_an_existing_bundle_is_refused_before_anything_is_read(tmp_path: Path) -> None:
