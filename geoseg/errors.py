@@ -31,6 +31,10 @@ class GeosegError(Exception):
         """The word before the first colon, in capitals (``NO_CRS``), for programs."""
         return str(self).partition(":")[0]
 
+    def alone(self) -> Self:
+        """The error without traceback and cause, which need not pickle (GDAL's do not): what leaves a worker."""
+        return type(self)(*self.args)
+
     @classmethod
     def of(cls, code: str, where: object, what: str, remedy: str = "") -> Self:
         """Build the one-line message from its parts; line breaks and full stops are tidied."""

@@ -35,7 +35,7 @@ from geoseg.cluster.connect import ClusterSettings
 from geoseg.cluster.journal import Receipt
 from geoseg.cluster.pool import Job, Outcome
 from geoseg.cluster.worker import READ_AHEAD
-from geoseg.errors import ClusterLost, ResourceError
+from geoseg.errors import ClusterLost, GeosegError, ResourceError
 from geoseg.grid.blocks import Block
 
 DEATHS = 3
@@ -125,7 +125,7 @@ class DaskPool:
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run ``function`` once on a worker; a worker's death counts as the cluster's loss after three tries."""
         for _ in range(DEATHS):
-            future = self._client.submit(function, *args, **kwargs, pure=False, resources=self._resources)
+            future = self._client.submit(_call, function, args, kwargs, pure=False, resources=self._resources)
             while not future.done():
                 self._see_workers()
                 time.sleep(0.02)
@@ -296,8 +296,17 @@ def remote(address: str, patience: float) -> tuple[Client, None]:
         ) from None
 
 
+def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call on a worker; geoseg's errors leave it without their causes, lest they arrive as something else."""
+    try:
+        return function(*args, **kwargs)
+    except GeosegError as error:
+        alone = error.alone()
+    raise alone
+
+
 def _work(plugin: str, step: str, block: Block) -> Any:
-    return getattr(_worker_of(plugin), step)(block)
+    return _call(getattr(_worker_of(plugin), step), (block,), {})
 
 
 def _ask(plugin: str, function: Callable[..., Any], *args: Any) -> Any:

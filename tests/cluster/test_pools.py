@@ -10,10 +10,11 @@ import sys
 import time
 
 import pytest
+from distributed import Client
 
 from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.cluster.journal import Receipt
-from geoseg.errors import ClusterLost, ResourceError, UsageError
+from geoseg.errors import ClusterLost, InputRefused, ResourceError, UsageError
 from geoseg.grid.blocks import BlockGrid
 from geoseg.grid.chips import ChipGrid
 from tests.helpers.pooljobs import Killer, pid_of
@@ -37,6 +38,15 @@ def test_every_block_comes_back_once(tmp_path, workers):
     assert all(len(log.read_text().splitlines()) == 1 for log in tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_refused_block_arrives_as_what_it_is(tmp_path, workers):
+    with connect(ClusterSettings(workers)) as pool:
+        pool.install(Killer(str(tmp_path)))
+        found = outcomes(pool, "refuse")
+    assert all(isinstance(outcome, InputRefused) for outcome in found.values())
+    assert {str(outcome) for outcome in found.values()} >= {"READ: r00000c00001: cannot be read."}
+
+
 def test_a_block_that_kills_its_worker_three_times_is_named_and_the_rest_completes(tmp_path):
     deadly = "r00002c00003"
     with connect(ClusterSettings(2)) as pool:
@@ -57,6 +67,8 @@ def test_a_block_whose_worker_died_by_chance_is_done_after_all(tmp_path):
 
 def test_blocks_go_where_the_gpu_resource_is(tmp_path):
     with scheduler() as address, worker(address), worker(address, "--resources", "GPU=1") as claimed:
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
         settings = ClusterSettings(scheduler=address, device="cuda", patience=20)
         with connect(settings) as pool:
             pool.install(Killer(str(tmp_path)))

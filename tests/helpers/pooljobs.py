@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.cluster.journal import Receipt
+from geoseg.errors import InputRefused
 from geoseg.grid.blocks import Block
+
+
+class Unpicklable(Exception):
+    """An error as GDAL's are: made of two things, with nothing that says so to pickle."""
+
+    def __init__(self, one: int, two: int) -> None:
+        """Forget both."""
+        super().__init__()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,13 @@ class Killer:
         if block.name in self.deadly and len(log.read_text().splitlines()) <= self.times:
             os._exit(9)
         return Receipt(block.name, "", block.core.shape, (), {})
+
+    def refuse(self, block: Block) -> Receipt:
+        """Refuse the block, because of an error that pickle cannot take."""
+        try:
+            raise Unpicklable(1, 2)
+        except Unpicklable as error:
+            raise InputRefused.of("READ", block.name, "cannot be read") from error
 
     def where(self) -> int:
         """The process."""
