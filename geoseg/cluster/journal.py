@@ -113,6 +113,11 @@ class BlockStore:
                     "DISK", path.name, "a committed block is damaged", "The same command computes it again"
                 )
 
+    def clear(self) -> None:
+        """Drop every block."""
+        for name in self.done():
+            (Path(self.folder) / f"{name}.blk").unlink()
+
     def read_rows(self, block: Block, layer: str, start: int, stop: int) -> Array:
         """Rows ``start .. stop`` of a block's layer, counted in the block; the layer's empty value where it was never committed."""
         rows, cols = block.core.shape

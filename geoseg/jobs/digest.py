@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import geoseg
 from geoseg.config import SegmentSettings
 from geoseg.jobs.plan import Plan
-from geoseg.model.bundle import Bundle, open_bundle
+from geoseg.model.bundle import Bundle
 from geoseg.model.predict import Choice
 from geoseg.raster.scene import Scene
-from geoseg.vector.aoi import Aoi
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,22 @@ class Digests:
         return self.plan[:12]
 
 
+class Limit(Protocol):
+    """Something that turns pixels to nodata."""
+
+    @property
+    def digest(self) -> str:
+        """Everything of it that can change a pixel."""
+
+
 def digests_of(
-    scene: Scene, bundle: Bundle, choice: Choice, plan: Plan, settings: SegmentSettings, aoi: Aoi | None
+    scene: Scene,
+    bundle: Bundle,
+    choice: Choice,
+    plan: Plan,
+    settings: SegmentSettings,
+    *,
+    limits: Sequence[Limit | None] = (),
 ) -> Digests:
     """Compute both from the same facts."""
     chips = plan.chips
@@ -48,8 +62,7 @@ def digests_of(
         "choice": chosen,
         "chips": [chips.chip_size, chips.halo, chips.align],
         "stitch": [settings.blend, settings.tta, settings.on_bad_block],
-        "aoi": aoi.digest if aoi else None,
-        "mask_with": [open_bundle(settings.mask_with).digest, *settings.mask_classes] if settings.mask_with else None,
+        "limits": [limit and limit.digest for limit in limits],
     }
     inputs = digest([scene.fingerprint, scene.stamps, bundle.digest])
     work = {

@@ -14,7 +14,7 @@ import numpy as np
 import geoseg
 from geoseg.cluster.run import Outcomes
 from geoseg.config import SegmentSettings
-from geoseg.errors import InputRefused
+from geoseg.errors import DoneInPart, InputRefused
 from geoseg.jobs.digest import Digests
 from geoseg.jobs.outputs import NAMES, Outputs
 from geoseg.jobs.plan import Plan
@@ -57,6 +57,13 @@ class Facts:
     def failed(self) -> dict[str, str]:
         """Blocks that no step could do, with the reason."""
         return {block: why for outcome in self.outcomes.values() for block, why in outcome.failed.items()}
+
+    def raise_if_failed(self, folder: Path) -> None:
+        """Say that blocks are missing, where some are."""
+        if self.failed:
+            names = ", ".join(sorted(self.failed)[:3])
+            what = f"{len(self.failed)} of {len(self.plan.grid)} blocks failed and are nodata ({names})"
+            raise DoneInPart.of("BLOCKS", folder, what, "run.json names them; the same command tries them again")
 
     @property
     def tags(self) -> dict[str, str]:

@@ -15,15 +15,15 @@ from geoseg.cluster.connect import ClusterSettings, connect, threads_each
 from geoseg.cluster.journal import BlockStore, Journal
 from geoseg.cluster.pool import Pool
 from geoseg.cluster.run import Outcomes, Report, run_blocks, to_file
-from geoseg.cluster.worker import BlockJob, Veto
+from geoseg.cluster.worker import BlockJob
 from geoseg.config import SegmentSettings
-from geoseg.errors import DoneInPart, UsageError
+from geoseg.jobs.clouds import Clouds, clouds_of
 from geoseg.jobs.digest import digest, digests_of
 from geoseg.jobs.estimate import halo_for, probe_job
 from geoseg.jobs.outputs import Outputs
 from geoseg.jobs.plan import Plan, fitted, make_plan
 from geoseg.jobs.products import Facts, write_products
-from geoseg.jobs.settle import filter_settings, seam_score_of, settled
+from geoseg.jobs.settle import SettledMask, filter_settings, seam_score_of, settled
 from geoseg.mask.score import HaloProposal
 from geoseg.mask.stitch import StitchSettings
 from geoseg.model.bundle import Bundle, open_bundle
@@ -109,36 +109,50 @@ class _Run:
         s = self.settings
         cluster = ClusterSettings(s.workers, s.scheduler, s.device, s.threads)
         make_plan(self.scene, self.bundle, s)  # refuse what cannot be planned before anything starts
-        if s.mask_with:
-            veto_values(s)
+        clouds = clouds_of(self.whole, self.scene, s)
         aoi = read_aoi(s.aoi, self.scene.geobox) if s.aoi else None
         with self.outputs.claim() as journal, connect(cluster) as pool:
-            choice = self.timed("choose", lambda: self.choose(pool, threads_each(cluster)))
+            threads = threads_each(cluster)
+            choice = self.timed("choose", lambda: self.choose(pool, self.bundle, threads))
+            clouds = clouds and replace(clouds, choice=self.choose(pool, clouds.bundle, threads))
             halo = self.timed("halo", lambda: self.halo(pool, choice))
             plan = make_plan(self.scene, self.bundle, s, halo=halo)
-            digests = digests_of(self.scene, self.bundle, choice, plan, s, aoi)
+            digests = digests_of(self.scene, self.bundle, choice, plan, s, limits=[aoi, clouds])
             resumed = self.outputs.begin(journal, digests)
-            job = replace(self.job(journal, choice, plan, threads_each(cluster)), aoi=aoi)
-            veto, cloudy = self.timed("mask_with", lambda: self.veto(pool, journal, job))
-            job = replace(job, veto=veto)
-            pool.install(job)
-            predicted = self.timed("predict", lambda: self.step(pool, "predict", job.predicted))
+            job = replace(self.job(journal, choice, plan, threads), aoi=aoi)
+            outcomes, mask = self.map(pool, journal, job, clouds)
             score = self.timed("seam_score", lambda: seam_score_of(pool, job))
-            filtered = self.timed("filter", lambda: self.filter(pool, job))
-            mask = self.timed("sieve", lambda: settled(job, self.settings))
-            facts = Facts(self.scene, self.bundle, self.settings, choice, plan, digests, pool.workers, score, resumed)
-            facts = replace(
-                facts, outcomes={"mask_with": cloudy, "predict": predicted, "filter": filtered}, seconds=self.seconds
+            facts = Facts(
+                self.scene, self.bundle, s, choice, plan, digests, pool.workers, score, resumed, outcomes, self.seconds
             )
             run = write_products(self.outputs, facts, mask)
+            self.keep_what_is_whole(job, outcomes)
             self.outputs.publish(journal, keep_work=bool(facts.failed))
-        if facts.failed:
-            names = ", ".join(sorted(facts.failed)[:3])
-            what = f"{len(facts.failed)} of {len(plan.grid)} blocks failed and are nodata ({names})"
-            raise DoneInPart.of(
-                "BLOCKS", self.outputs.folder, what, "run.json names them; the same command tries them again"
-            )
+        facts.raise_if_failed(self.outputs.folder)
         return SegmentResult(self.outputs.folder, run)
+
+    def map(
+        self, pool: Pool, journal: Journal, job: BlockJob, clouds: Clouds | None
+    ) -> tuple[dict[str, Outcomes], SettledMask]:
+        """Clouds, predict, filter, sieve: every block through every step that is asked for."""
+        outcomes = {}
+        if clouds:
+            first = clouds.job(journal, self.settings, job.threads)
+            pool.install(first)
+            outcomes["mask_with"] = self.timed("mask_with", lambda: self.step(pool, "predict", first.predicted))
+            job = replace(job, veto=clouds.veto(first))
+        pool.install(job)
+        outcomes["predict"] = self.timed("predict", lambda: self.step(pool, "predict", job.predicted))
+        if job.filters.any:
+            outcomes["filter"] = self.timed("filter", lambda: self.step(pool, "filter", job.filtered))
+        return outcomes, self.timed("sieve", lambda: settled(job, self.settings))
+
+    def keep_what_is_whole(self, job: BlockJob, outcomes: dict[str, Outcomes]) -> None:
+        """Drop committed blocks that looked at a failed one of an earlier step: the next try makes them anew."""
+        if "mask_with" in outcomes and outcomes["mask_with"].failed:
+            job.predicted.clear()
+        if any(outcome.failed for outcome in outcomes.values()):
+            job.filtered.clear()
 
     @property
     def device(self) -> str:
@@ -146,10 +160,10 @@ class _Run:
         alone = not self.settings.workers and not self.settings.scheduler
         return self.settings.device if alone else self.settings.device.partition(":")[0]
 
-    def choose(self, pool: Pool, threads: int | None) -> Choice:
+    def choose(self, pool: Pool, bundle: Bundle, threads: int | None) -> Choice:
         s = self.settings
         options = {"device": self.device, "backend": s.backend, "precision": s.precision}
-        choice: Choice = pool.call(choose, self.bundle, **options, batch_size=s.batch_size, threads=threads)
+        choice: Choice = pool.call(choose, bundle, **options, batch_size=s.batch_size, threads=threads)
         return choice
 
     def halo(self, pool: Pool, choice: Choice) -> int | None:
@@ -175,39 +189,12 @@ class _Run:
     def step(self, pool: Pool, name: str, store: BlockStore) -> Outcomes:
         return run_blocks(pool, name, store, report=self.report, on_bad=self.settings.on_bad_block)
 
-    def veto(self, pool: Pool, journal: Journal, job: BlockJob) -> tuple[Veto | None, Outcomes]:
-        """Predict the cloud bundle first; its classes turn pixels of the scene to nodata."""
-        if not self.settings.mask_with:
-            return None, Outcomes()
-        bundle = open_bundle(self.settings.mask_with)
-        scene = fitted(self.whole, bundle)
-        plan = make_plan(scene, bundle, SegmentSettings(block_size=self.settings.block_size))
-        choice = pool.call(choose, bundle, device=self.device, threads=job.threads)
-        store = journal.store("mask_with", plan.grid, {"mask": bundle.legend.nodata})
-        pool.install(
-            BlockJob(scene, bundle, choice, plan.grid, StitchSettings(), job.filters, store, store, job.threads)
-        )
-        outcomes = self.step(pool, "predict", store)
-        return Veto(store, veto_values(self.settings)), outcomes
-
-    def filter(self, pool: Pool, job: BlockJob) -> Outcomes:
-        return self.step(pool, "filter", job.filtered) if job.filters.any else Outcomes()
-
     def timed(self, name: str, step: Callable[[], Any]) -> Any:
         started = time.monotonic()
         try:
             return step()
         finally:
             self.seconds[name] = round(time.monotonic() - started, 3)
-
-
-def veto_values(settings: SegmentSettings) -> tuple[int, ...]:
-    """Class values of the cloud bundle that become nodata; UsageError when none is named or one is unknown."""
-    legend = open_bundle(settings.mask_with or "", verify=False).legend
-    if not settings.mask_classes:
-        known = ", ".join(legend.names.values())
-        raise UsageError.of("MASK", settings.mask_with, "mask_with without mask_classes", f"Choose from: {known}")
-    return tuple(legend.value_of(name) for name in settings.mask_classes)
 
 
 def _silent(_: object) -> None:

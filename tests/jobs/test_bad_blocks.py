@@ -73,3 +73,15 @@ def test_the_command_says_done_in_part_and_tries_only_the_failed_block_again(dam
         blocks = json.loads((tmp_path / "out" / "run.json").read_text())["blocks"]
         assert blocks["resumed"] == resumed
         assert list(blocks["failed"]) == ["r00001c00001"]
+
+
+def test_a_mended_scene_is_filtered_anew_around_the_block_that_failed(damaged, tmp_path):
+    """A filtered block that looked at a failed neighbour must not survive into the next try."""
+    bundle = pixel_bundle(tmp_path / "bundle")
+    chosen = {**OPTIONS, "filters": {"majority": 2}, "on_bad_block": "nodata"}
+    for _ in range(2):
+        with pytest.raises(DoneInPart):
+            segment(damaged, bundle, tmp_path / "out", **chosen)
+    work = tmp_path / "out" / ".geoseg" / "work"
+    assert len(list(work.glob("*/predicted/*.blk"))) == 11
+    assert list(work.glob("*/filtered-*/*.blk")) == []
