@@ -1,13 +1,14 @@
 """BlockWorker: what one process does with a block: read, predict, commit; one predictor, loaded once.
 
-Several threads call :meth:`BlockWorker.predict` at a time: reading and committing run side by side, the network is run by one
-thread at a time. So reading runs ahead of the network and writing behind it, and blocks are the pipeline's steps.
+Several threads call :meth:`BlockWorker.predict` at a time: while the chips of one block are in the network's lanes, the next
+block is read and the one before committed. So reading runs ahead of the network and writing behind it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +18,7 @@ from geoseg.cluster.journal import BlockStore, Receipt
 from geoseg.grid.blocks import Block, BlockGrid
 from geoseg.grid.geobox import Window
 from geoseg.mask.filter import FilterSettings, apply_filters, halo_of
+from geoseg.mask.lanes import Lanes
 from geoseg.mask.stitch import StitchSettings, predict_block, window_of
 from geoseg.model.bundle import Bundle
 from geoseg.model.predict import Choice, Predictor, load_predictor
@@ -76,12 +78,16 @@ class BlockWorker:
         """Keep the job; the predictor is loaded on first use unless one is given."""
         self.job = job
         self._given = predictor
-        self._network = threading.Lock()
         self._loading = threading.Lock()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="geoseg-read")
 
     @cached_property
     def _loaded(self) -> Predictor:
         return self._given or load_predictor(self.job.bundle, self.job.choice, threads=self.job.threads)
+
+    @cached_property
+    def _lanes(self) -> Lanes:
+        return Lanes.of(self._loaded)
 
     @property
     def predictor(self) -> Predictor:
@@ -93,18 +99,17 @@ class BlockWorker:
         """Read, predict and commit one block."""
         job, started = self.job, time.perf_counter()
         window = window_of(job.grid, block, job.stitch)
-        image, valid = read_window(job.scene, window, threads=job.threads)
+        image, valid = self.read(window)
         for limit in (job.veto, job.aoi):
             if limit is not None:
                 valid = valid & limit.allows(window)
-        predictor = self.predictor
+        with self._loading:
+            predictor, lanes = self._loaded, self._lanes
         read = time.perf_counter()
-        with self._network:
-            waited = time.perf_counter()
-            result = predict_block(
-                predictor, job.grid, block, image, valid,
-                normalization=job.normalization, legend=job.bundle.legend, settings=job.stitch,
-            )  # fmt: skip
+        result = predict_block(
+            predictor, job.grid, block, image, valid,
+            normalization=job.normalization, legend=job.bundle.legend, settings=job.stitch, lanes=lanes,
+        )  # fmt: skip
         predicted = time.perf_counter()
         del image, valid
         job.scene.check_unchanged()
@@ -113,11 +118,15 @@ class BlockWorker:
         layers = {"mask": result.mask}
         if result.confidence is not None:
             layers["confidence"] = result.confidence
-        seconds = {"read": read - started, "wait": waited - read, "predict": predicted - waited}
+        seconds = {"read": read - started, "predict": predicted - read}
         return job.predicted.write(
             block, layers, chips=result.chips, skipped=result.skipped, bad=tuple(result.bad),
             seconds={name: round(value, 4) for name, value in seconds.items()},
         )  # fmt: skip
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Image and valid of a window, by one thread for all: neighbouring windows share tiles, which GDAL decodes once."""
+        return self._reader.submit(read_window, self.job.scene, window, threads=self.job.threads).result()
 
     def filter(self, block: Block) -> Receipt:
         """Filter one block of the predicted mask, with as much of its neighbours as the filters look at, and commit it."""
@@ -127,7 +136,7 @@ class BlockWorker:
         confidence = job.predicted.read_window(window, "confidence") if job.stitch.confidence else None
         image = None
         if job.filters.needs_image:
-            raw, valid = read_window(job.scene, window, threads=job.threads)
+            raw, valid = self.read(window)
             image = normalize(raw, valid, job.normalization)
         out = apply_filters(mask, confidence, image, legend=job.bundle.legend, settings=job.filters)
         inner = block.core.within(window).slices

@@ -37,6 +37,7 @@ class ChipGrid:
     chip_size: int
     halo: int = 0
     align: int = 32
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot tile a scene."""
@@ -57,6 +58,17 @@ class ChipGrid:
     def stride(self) -> int:
         """Distance between neighbouring cores: chip minus both halos."""
         return self.chip_size - 2 * self.halo
+
+    def input_of(self, size: int) -> tuple[int, int]:
+        """(rows, cols) of what a network is given for chips of ``size``.
+
+        Where the scene is smaller than a chip it is padded to the next multiple of ``align`` only: more invented pixels
+        would change the real ones. A network that accepts one size (``fixed``) is given that.
+        """
+        if self.fixed:
+            return size, size
+        rows, cols = (min(size, math.ceil(length / self.align) * self.align) for length in self.shape)
+        return rows, cols
 
     @property
     def counts(self) -> tuple[int, int]:

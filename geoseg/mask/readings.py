@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -60,30 +61,39 @@ class Pixels:
 
 @dataclass(slots=True)
 class Batches:
-    """Normalized batches of always the same shape, in one buffer of float32 (batch_size, bands, chip_size, chip_size).
+    """Normalized batches of always the same shape, float32 (batch_size, bands, rows, cols).
 
-    A read smaller than a chip is padded below and to the right with 0.0, the normalized mean; so is a batch that
+    A read smaller than that is padded below and to the right with 0.0, the normalized mean; so is a batch that
     lacks chips, because logits change with the size of a batch.
     """
 
     pixels: Pixels
     norm: Normalization
-    buffer: Floats
+    shape: tuple[int, int, int, int]
+    _free: list[Floats] = field(default_factory=list)
 
     @classmethod
-    def sized(cls, pixels: Pixels, norm: Normalization, batch_size: int, chip_size: int) -> Batches:
-        """Batches of ``batch_size`` chips of ``chip_size``."""
-        return cls(pixels, norm, np.zeros((batch_size, len(pixels.image), chip_size, chip_size), np.float32))
+    def sized(cls, pixels: Pixels, norm: Normalization, batch_size: int, shape: tuple[int, int]) -> Batches:
+        """Batches of ``batch_size`` chips of ``shape`` (rows, cols)."""
+        return cls(pixels, norm, (batch_size, len(pixels.image), *shape))
 
-    def of(self, readings: Sequence[Reading]) -> Iterator[tuple[Sequence[Reading], Floats]]:
-        """The readings of each batch and the buffer with their images; it is overwritten by the next batch."""
-        size = len(self.buffer)
-        for start in range(0, len(readings), size):
-            part = readings[start : start + size]
-            for place, reading in zip(self.buffer, part, strict=False):
-                self._fill(place, reading.read)
-            self.buffer[len(part) :] = 0.0
-            yield part, self.buffer
+    def parts(self, readings: Sequence[Reading]) -> list[Sequence[Reading]]:
+        """The readings of each batch."""
+        size = self.shape[0]
+        return [readings[start : start + size] for start in range(0, len(readings), size)]
+
+    @contextmanager
+    def images(self, part: Sequence[Reading]) -> Iterator[Floats]:
+        """The images of a batch, in a buffer that serves another batch afterwards; for several threads."""
+        try:
+            buffer = self._free.pop()
+        except IndexError:
+            buffer = np.empty(self.shape, np.float32)
+        for place, reading in zip(buffer, part, strict=False):
+            self._fill(place, reading.read)
+        buffer[len(part) :] = 0.0
+        yield buffer
+        self._free.append(buffer)
 
     def _fill(self, place: Floats, read: Window) -> None:
         if read.shape != place.shape[1:]:

@@ -162,20 +162,22 @@ def _pairs(
     """Class indices of the valid pixels of each core, by the plan and by the wider read."""
     for item in drawn:
         core = item.chip.core
-        one = _core_of(predictor, item.pixels, item.chip.read, core, norm, grid.chip_size)
-        other = _core_of(predictor, item.pixels, item.pixels.window, core, norm, grid.chip_size + 2 * more)
+        one = _core_of(predictor, item.pixels, item.chip.read, core, norm, grid.input_of(grid.chip_size))
+        other = _core_of(
+            predictor, item.pixels, item.pixels.window, core, norm, grid.input_of(grid.chip_size + 2 * more)
+        )
         if one is not None and other is not None:
             yield one[item.valid], other[item.valid]
 
 
 def _core_of(
-    predictor: Predictor, pixels: Pixels, read: Window, core: Window, norm: Normalization, size: int
+    predictor: Predictor, pixels: Pixels, read: Window, core: Window, norm: Normalization, shape: tuple[int, int]
 ) -> Bytes | None:
     """Class indices of ``core`` by the network on ``read``, or None where its logits are not finite."""
-    batches = Batches.sized(pixels, norm, predictor.batch_size, size)
-    for _, images in batches.of([Reading(read, (core,))]):
+    batches = Batches.sized(pixels, norm, predictor.batch_size, shape)
+    with batches.images([Reading(read, (core,))]) as images:
         found = predictor.classify(images)
-        if found.finite[0]:
-            rows, cols = core.within(read).slices
-            return found.index[0, rows, cols].copy()
-    return None
+    if not found.finite[0]:
+        return None
+    rows, cols = core.within(read).slices
+    return found.index[0, rows, cols].copy()

@@ -6,7 +6,7 @@ see it, summed in one global order. So the mask does not depend on how the scene
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,7 @@ from geoseg.grid.geobox import Window
 from geoseg.legend import Legend
 from geoseg.mask.answer import Answer, answer, mean_probabilities, percent
 from geoseg.mask.blend import Blend, taper
+from geoseg.mask.lanes import Lanes
 from geoseg.mask.readings import Batches, Pixels, Reading, readings_of
 
 if TYPE_CHECKING:
@@ -80,16 +81,19 @@ def predict_block(  # noqa: PLR0913 - what a block is made of
     normalization: Normalization,
     legend: Legend,
     settings: StitchSettings,
+    lanes: Lanes | None = None,
 ) -> BlockMask:
     """Predict one block.
 
-    Beside the image and the result it holds one batch in float32 and the network's answer to it; blending adds what
-    :class:`~geoseg.mask.blend.Blend` says.
+    Beside the image and the result it holds for each lane one batch in float32 and the network's answer to it;
+    blending adds what :class:`~geoseg.mask.blend.Blend` says.
 
     Parameters
     ----------
     image, valid
         (bands, rows, cols) in file values, and bool (rows, cols): the pixels of ``window_of(grid, block, settings)``.
+    lanes
+        Threads for the chips, shared by the blocks that are at work; the predictor's own when not given.
 
     Raises
     ------
@@ -100,36 +104,62 @@ def predict_block(  # noqa: PLR0913 - what a block is made of
     """
     _check_classes(predictor, legend)
     pixels = Pixels(image, valid, window_of(grid, block, settings))
-    batches = Batches.sized(pixels, normalization, predictor.batch_size, grid.chips.chip_size)
+    batches = Batches.sized(pixels, normalization, predictor.batch_size, grid.chips.input_of(grid.chips.chip_size))
     canvas = _Canvas.blank(block.core, legend, settings)
+    run = _Run(predictor, lanes or Lanes.of(predictor), batches, canvas)
     if settings.blend == "none":
-        return _crop(predictor, readings_of(grid.chips_of(block)), batches, canvas)
+        return _crop(run, readings_of(grid.chips_of(block)))
     weights = taper(grid.chips.chip_size, grid.chips.halo, settings.blend)
     blend = Blend(block.core, predictor.classes, weights)
-    return _blend(predictor, readings_of(grid.chips_over(block)), batches, canvas, blend)
+    return _blend(run, readings_of(grid.chips_over(block)), blend)
 
 
-def _crop(predictor: Predictor, readings: list[Reading], batches: Batches, canvas: _Canvas) -> BlockMask:
-    settings, pixels = canvas.settings, batches.pixels
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the chips of a block share."""
+
+    predictor: Predictor
+    lanes: Lanes
+    batches: Batches
+    canvas: _Canvas
+
+
+def _crop(run: _Run, readings: list[Reading]) -> BlockMask:
+    canvas, pixels, settings = run.canvas, run.batches.pixels, run.canvas.settings
     wanted = [r for r in readings if any(pixels.valid_in(core).any() for core in r.cores)]
-    for part, images in batches.of(wanted):
-        found = answer(
-            predictor, images, tta=settings.tta, confidence=settings.confidence, probabilities=settings.probabilities
-        )
-        for n, reading in canvas.good(part, found.finite, images):
-            for core in reading.cores:
-                canvas.lay(found, n, core.within(reading.read), core, pixels.valid_in(core))
+    layers = {"confidence": settings.confidence, "probabilities": settings.probabilities}
+
+    def lay(part: Sequence[Reading]) -> list[str]:
+        with run.batches.images(part) as images:
+            found = answer(run.predictor, images, tta=settings.tta, **layers)
+            bad = canvas.bad_of(part, found.finite, images)
+        for n, reading in enumerate(part):
+            if found.finite[n]:
+                for core in reading.cores:
+                    canvas.lay(found, n, core.within(reading.read), core, pixels.valid_in(core))
+        return bad
+
+    for bad in run.lanes.map(lay, run.batches.parts(wanted)):
+        canvas.bad += bad
     return canvas.done(len(wanted), len(readings) - len(wanted))
 
 
-def _blend(predictor: Predictor, readings: list[Reading], batches: Batches, canvas: _Canvas, blend: Blend) -> BlockMask:
-    settings, pixels = canvas.settings, batches.pixels
+def _blend(run: _Run, readings: list[Reading], blend: Blend) -> BlockMask:
+    canvas, pixels, settings = run.canvas, run.batches.pixels, run.canvas.settings
     wanted = [r for r in readings if pixels.valid_in(r.read.intersect(canvas.core)).any()]
-    for part, images in batches.of(wanted):
-        means, finite = mean_probabilities(predictor, images, tta=settings.tta)
-        for n, reading in canvas.good(part, finite, images):
-            _lay_finished(blend, reading.read.row, canvas, pixels)
-            blend.add(reading.read, means[n])
+
+    def predict(part: Sequence[Reading]) -> tuple[Sequence[Reading], Floats, Bools, list[str]]:
+        with run.batches.images(part) as images:
+            means, finite = mean_probabilities(run.predictor, images, tta=settings.tta)
+            return part, means, finite, canvas.bad_of(part, finite, images)
+
+    parts = run.batches.parts(wanted)
+    for part, means, finite, bad in run.lanes.map(predict, parts, ahead=run.lanes.count):
+        canvas.bad += bad
+        for n, reading in enumerate(part):
+            if finite[n]:
+                _lay_finished(blend, reading.read.row, canvas, pixels)
+                blend.add(reading.read, means[n])
     _lay_finished(blend, canvas.core.row + canvas.core.height, canvas, pixels)
     return canvas.done(len(wanted), len(readings) - len(wanted))
 
@@ -161,15 +191,12 @@ class _Canvas:
         probabilities = np.zeros((len(values), *core.shape), np.float32) if settings.probabilities else None
         return cls(core, settings, values, mask, confidence, probabilities)
 
-    def good(self, part: Sequence[Reading], finite: Bools, images: Floats) -> Iterator[tuple[int, Reading]]:
-        """The readings whose answer is finite, with their place in the batch."""
-        for n, reading in enumerate(part):
-            if finite[n]:
-                yield n, reading
-            elif self.settings.on_bad == "stop":
-                raise _nonfinite(reading, images[n])
-            else:
-                self.bad.append(reading.name)
+    def bad_of(self, part: Sequence[Reading], finite: Bools, images: Floats) -> list[str]:
+        """Names of the readings of a batch whose answer is not finite; refused unless they may be left out."""
+        bad = [n for n in range(len(part)) if not finite[n]]
+        if bad and self.settings.on_bad == "stop":
+            raise _nonfinite(part[bad[0]], images[bad[0]])
+        return [part[n].name for n in bad]
 
     def lay(self, found: Answer, n: int, inner: Window, window: Window, keep: Bools) -> None:
         """Write the pixels ``inner`` of answer ``n`` to ``window`` of the scene where ``keep``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ import numpy as np
 import onnxruntime
 
 from geoseg.errors import BundleError, UsageError
-from geoseg.model import argmax
+from geoseg.model import argmax, devices
 from geoseg.model.predict import Choice, Classified, Floats, LogitsPredictor
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ class OnnxPredictor(LogitsPredictor):
 
     def __init__(self, bundle: Bundle, choice: Choice, *, threads: int | None = None) -> None:
         """Nothing is loaded yet; ``threads`` is for this predictor alone, None takes all."""
-        super().__init__(classes=len(bundle.legend.classes), batch_size=choice.batch_size)
+        lanes, each = devices.lanes(threads)
+        super().__init__(classes=len(bundle.legend.classes), batch_size=choice.batch_size, lanes=lanes)
         self._bundle = bundle
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3
-        if threads is not None:
-            self._options.intra_op_num_threads = threads
+        if each is not None:
+            self._options.intra_op_num_threads = each
             self._options.inter_op_num_threads = 1
+        self._loading = threading.Lock()
         self._sessions: dict[tuple[int, ...], onnxruntime.InferenceSession] = {}
 
     def predict(self, images: Floats) -> Floats:
@@ -56,9 +59,10 @@ class OnnxPredictor(LogitsPredictor):
 
     def _session(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:
         key = shape if self._bundle.kind == "torch" else ()
-        if key not in self._sessions:
-            self._sessions[key] = self._load(shape)
-        return self._sessions[key]
+        with self._loading:
+            if key not in self._sessions:
+                self._sessions[key] = self._load(shape)
+            return self._sessions[key]
 
     def _load(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:
         graph = export(self._bundle, shape) if self._bundle.kind == "torch" else Path(self._bundle.weights).read_bytes()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino as ov
 
-from geoseg.model import argmax, convert
+from geoseg.model import argmax, convert, devices
 from geoseg.model.predict import Choice, Classified, Floats, LogitsPredictor
 
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
 
+_first = threading.Lock()
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
@@ -27,10 +29,14 @@ class OpenVinoPredictor(LogitsPredictor):
 
     def __init__(self, bundle: Bundle, choice: Choice, *, threads: int | None = None) -> None:
         """Nothing is converted yet; ``threads`` is for this predictor alone, None takes all."""
-        super().__init__(classes=len(bundle.legend.classes), batch_size=choice.batch_size)
+        lanes, _ = devices.lanes(threads)
+        super().__init__(classes=len(bundle.legend.classes), batch_size=choice.batch_size, lanes=lanes)
         self._bundle = bundle
         self._config = config(choice, threads)
-        self._requests: dict[tuple[int, ...], Any] = {}
+        self._begun = False
+        self._compiling = threading.Lock()
+        self._compiled: dict[tuple[int, ...], Any] = {}
+        self._own = threading.local()  # requests: each has its memory for images and logits, and serves one thread
 
     def predict(self, images: Floats) -> Floats:
         """Logits, float32 (N, classes, rows, cols)."""
@@ -41,17 +47,32 @@ class OpenVinoPredictor(LogitsPredictor):
         return argmax.classify(self._logits(images), confidence=confidence)
 
     def _logits(self, images: Floats) -> Floats:
-        """Logits in the request's own memory: good until the next call."""
-        if images.shape not in self._requests:
-            self._requests[images.shape] = self._compile(images.shape)
-        request = self._requests[images.shape]
+        """Logits in the memory of this thread's request: good until its next call."""
+        if self._begun:
+            return self._infer(images)
+        with _first:  # two threads in their first call ever wait for each other for good, in OpenVINO's Python bindings
+            logits = self._infer(images)
+            self._begun = True
+            return logits
+
+    def _infer(self, images: Floats) -> Floats:
+        request = self._request(images.shape)
         logits: Floats = request.infer([np.ascontiguousarray(images)], share_inputs=True, share_outputs=True)[0]
         return logits
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        requests: dict[tuple[int, ...], Any] = self._own.__dict__.setdefault("requests", {})
+        if shape not in requests:
+            with self._compiling:
+                if shape not in self._compiled:
+                    self._compiled[shape] = self._compile(shape)
+                requests[shape] = self._compiled[shape].create_infer_request()
+        return requests[shape]
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         model = convert.graph_of(self._bundle, shape)
         try:
-            return ov.Core().compile_model(model, "CPU", self._config).create_infer_request()
+            return ov.Core().compile_model(model, "CPU", self._config)
         except RuntimeError as error:
             raise convert.unfit(self._bundle, shape, error) from error
 
@@ -60,12 +81,13 @@ def config(choice: Choice, threads: int | None) -> dict[str, object]:
     """Settings of the CPU plugin.
 
     The precision is named because OpenVINO takes bf16 by itself where it can. Pinning is off because two processes
-    would sit on the same cores. One stream: chips come one after the other, and all threads work on each.
+    would sit on the same cores. A stream for each lane: the threads are shared out to chips side by side.
     """
+    streams, _ = devices.lanes(threads)
     settings: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": _HINTS[choice.precision],
         "ENABLE_CPU_PINNING": False,
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
+        "NUM_STREAMS": streams,
     }
     return settings if threads is None else {**settings, "INFERENCE_NUM_THREADS": threads}

@@ -43,11 +43,13 @@ class Classified:
 class Predictor(Protocol):
     """A network on a device. ``images`` are normalized, float32 (N, bands, rows, cols), N exactly ``batch_size``.
 
-    N is fixed because logits change with the batch size; the caller fills up with zeros.
+    N is fixed because logits change with the batch size; the caller fills up with zeros. ``lanes`` threads may call it at
+    a time; each call then has its share of the processors.
     """
 
     batch_size: int
     classes: int
+    lanes: int
 
     def predict(self, images: Floats) -> Floats:
         """Logits, float32 (N, classes, rows, cols)."""
@@ -61,10 +63,11 @@ class Predictor(Protocol):
 class LogitsPredictor:
     """A predictor that a subclass completes with :meth:`predict`; ``classify`` follows from the logits."""
 
-    def __init__(self, *, classes: int, batch_size: int = 1) -> None:
-        """``classes`` channels of logits, ``batch_size`` chips a call."""
+    def __init__(self, *, classes: int, batch_size: int = 1, lanes: int = 1) -> None:
+        """``classes`` channels of logits, ``batch_size`` chips a call, ``lanes`` calls at a time."""
         self.classes = classes
         self.batch_size = batch_size
+        self.lanes = lanes
 
     def predict(self, images: Floats) -> Floats:
         """Logits, float32 (N, classes, rows, cols)."""
@@ -136,9 +139,9 @@ def choose(
 
 
 def load_predictor(bundle: Bundle, choice: Choice, *, threads: int | None = None) -> Predictor:
-    """Load ``bundle`` as ``choice`` says; one predictor serves one thread at a time.
+    """Load ``bundle`` as ``choice`` says; one predictor serves ``lanes`` threads at a time.
 
-    ``threads`` sets the threads of this process's backend (torch: for the whole process); None leaves them alone.
+    ``threads`` are the processors that all calls at a time may use (torch: for the whole process); None takes all.
     """
     require(choice.backend)
     if choice.backend == "torch":

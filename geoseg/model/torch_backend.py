@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from geoseg.errors import ResourceError
-from geoseg.model import argmax, network
+from geoseg.model import argmax, devices, network
 from geoseg.model.predict import Choice, Classified, Floats, LogitsPredictor, Precision
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ def load(bundle: Bundle, choice: Choice, *, threads: int | None = None) -> CpuPr
     ResourceError
         ``OOM``: the network does not fit into the device's memory.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
     module = fold_batch_norm(network.load_network(bundle))
     classes = len(bundle.legend.classes)
     if choice.device == "cpu":
-        return CpuPredictor(module, classes=classes, batch_size=choice.batch_size, precision=choice.precision)
+        sizes = {"batch_size": choice.batch_size, "threads": threads}
+        return CpuPredictor(module, classes=classes, precision=choice.precision, **sizes)
+    if threads is not None:
+        torch.set_num_threads(threads)
     return CudaPredictor(module, classes=classes, choice=choice)
 
 
@@ -56,9 +57,18 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
 class CpuPredictor(LogitsPredictor):
     """A network on the processor, channels last, under ``torch.inference_mode``."""
 
-    def __init__(self, module: nn.Module, *, classes: int, batch_size: int = 1, precision: Precision = "fp32") -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        classes: int,
+        batch_size: int = 1,
+        precision: Precision = "fp32",
+        threads: int | None = None,
+    ) -> None:
         """Take over ``module`` (it is changed) in ``precision``."""
-        super().__init__(classes=classes, batch_size=batch_size)
+        lanes, self._threads = devices.lanes(threads)
+        super().__init__(classes=classes, batch_size=batch_size, lanes=lanes)
         self._layout = memory_format(module)
         self._dtype = _DTYPES[precision]
         self._module = module.to(self._dtype).to(memory_format=self._layout).eval()
@@ -72,6 +82,8 @@ class CpuPredictor(LogitsPredictor):
         return argmax.classify(self._logits(images), confidence=confidence)
 
     def _logits(self, images: Floats) -> Floats:
+        if self._threads not in (None, torch.get_num_threads()):  # each thread has its own number
+            torch.set_num_threads(self._threads)
         with torch.inference_mode():
             batch = as_tensor(images).to(dtype=self._dtype, memory_format=self._layout)
             logits: Floats = self._module(batch).float().numpy()
