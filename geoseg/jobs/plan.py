@@ -95,7 +95,7 @@ def make_plan(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, halo: 
     """Cut ``scene`` into chips and blocks as the bundle and the settings say; ``halo`` overrides an ``auto`` halo."""
     halo = halo if halo is not None else bundle.halo if settings.halo in (None, "auto") else int(settings.halo)
     chip = chip_size(scene.geobox.shape, bundle, settings, halo)
-    chips = ChipGrid(scene.geobox.shape, chip, halo, bundle.align)
+    chips = ChipGrid(scene.geobox.shape, chip, halo, bundle.align, bundle.fixed_size)
     itemsize = max(np.dtype(band.dtype).itemsize for band in scene.bands)
 
     def plan(block_size: int) -> Plan:

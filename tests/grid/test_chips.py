@@ -99,3 +99,12 @@ def test_sizes_that_cannot_tile_a_scene_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match="PLAN"):
         ChipGrid(shape, chip_size, halo, align)
+
+
+@given(rows=st.integers(1, 300), cols=st.integers(1, 300), fixed=st.booleans())
+def test_a_network_is_given_a_chip_or_the_whole_of_a_smaller_scene(rows, cols, fixed):
+    grid = ChipGrid((rows, cols), 128, 32, 32, fixed)
+    for given_size, length in zip(grid.input_of(128), (rows, cols), strict=True):
+        assert given_size % 32 == 0
+        assert given_size == 128 if fixed or length > 96 else given_size - 32 < length <= given_size
+    assert all(chip.read.height <= grid.input_of(128)[0] and chip.read.width <= grid.input_of(128)[1] for chip in grid)
