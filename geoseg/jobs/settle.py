@@ -90,8 +90,6 @@ def seam_score_of(pool: Pool, job: BlockJob) -> SeamScore | None:
 
 def _score(worker: BlockWorker, chips: int) -> SeamScore | None:
     job = worker.job
-    if job.bundle.fixed_size:
-        return None
 
     def read(window: Window) -> tuple[np.ndarray, np.ndarray]:
         return read_window(job.scene, window, threads=job.threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Read = Callable[[Window], tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]]
 Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
 
 SMALL = 0.001
 """Share of differing pixels below which a halo is wide enough."""
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SeamScore:
-    """Share of ``pixels`` in the cores of ``chips`` whose class differs between the plan's halo and one twice as wide.
+    """Share of ``pixels``, common to the cores of ``chips`` pairs of chips, whose class differs between the plan's halo and twice that.
 
     A scene that one chip covers has no seams: share 0 of 0 pixels.
     """
@@ -48,7 +49,7 @@ class SeamScore:
 class HaloProposal:
     """The smallest halo of ``tried`` (halo, share) whose share is below :data:`SMALL` if ``enough``, else the best.
 
-    ``share`` is None where it cannot be measured because the network accepts chips of one size only.
+    ``share`` is None where it cannot be measured, see :func:`seam_score`.
     """
 
     halo: int
@@ -66,24 +67,26 @@ def seam_score(
     chips: int = 8,
     seed: int = 0,
 ) -> SeamScore | None:
-    """Predict the cores of a few chips as planned, and again from reads that are wider by the halo on each side.
+    """Predict a few cores as planned, and again by chips that have twice the halo.
 
-    The wider read starts at a multiple of ``grid.align`` too; with a halo of 0 it is wider by ``grid.align``. Chips are
-    drawn with ``seed`` among those whose wider read lies inside the scene, or among all where there are none.
+    Those have the same size, so that networks of one size, and ones that see their chip as a whole, are measured fairly;
+    where a halo twice as wide leaves no core in them, they are larger. A halo of 0 is compared with one of ``grid.align``.
+    The chips are drawn with ``seed``.
 
     Returns
     -------
     SeamScore or None
-        None where it cannot be measured: the network accepts one size of chips only, the device has no memory for
-        wider ones, or none of the chips drawn has valid pixels and finite logits.
+        None where it cannot be measured: the network accepts one size of chips only and twice the halo leaves no core,
+        the device has no memory for larger ones, or none of the chips drawn has valid pixels and finite logits.
     """
-    more = max(grid.halo, grid.align)
     down, across = grid.counts
     if grid.chip(0, 0).read == grid.chip(down - 1, across - 1).read:
         return SeamScore(0.0, 0, 0)
-    drawn = _drawn(grid, more, read, chips, seed)
+    wide = _wider(grid)
+    if wide is None:
+        return None
     try:
-        pairs = list(_pairs(predictor, drawn, grid, normalization, more))
+        pairs = list(_pairs(predictor, _drawn(grid, wide, read, chips, seed), (grid, wide), normalization))
     except (BundleError, ResourceError) as error:
         log.info("the seam score cannot be measured: %s", error)
         return None
@@ -116,24 +119,41 @@ def propose_halo(
     return HaloProposal(halo, share, False, tuple(tried))
 
 
+def _wider(grid: ChipGrid) -> ChipGrid | None:
+    """The grid with twice the halo: of the same chips where that leaves a core, else of larger ones if it may have them."""
+    halo = max(2 * grid.halo, grid.align)
+    if 2 * halo < grid.chip_size:
+        return replace(grid, halo=halo)
+    return None if grid.fixed else replace(grid, halo=halo, chip_size=grid.stride + 2 * halo)
+
+
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """A chip and the pixels of its wider read."""
+    """A chip of each grid, the pixels that both see, and the part of the scene that lies in both cores."""
 
-    chip: Chip
+    planned: Chip
+    wide: Chip
     pixels: Pixels
 
     @property
-    def valid(self) -> npt.NDArray[np.bool_]:
-        return self.pixels.valid_in(self.chip.core)
+    def common(self) -> Window:
+        return self.planned.core.intersect(self.wide.core)
+
+    @property
+    def valid(self) -> Bools:
+        return self.pixels.valid_in(self.common)
 
 
-def _drawn(grid: ChipGrid, more: int, read: Read, chips: int, seed: int) -> list[_Drawn]:
-    """At most ``chips`` chips with valid pixels in their cores, in the order of the draw."""
+def _drawn(grid: ChipGrid, wide: ChipGrid, read: Read, chips: int, seed: int) -> list[_Drawn]:
+    """At most ``chips`` pairs with valid pixels in what they have in common, in the order of the draw."""
     found: list[_Drawn] = []
-    for chip in _order(grid, more, chips * _TRIES, seed):
-        wide = chip.read.buffer(more, grid.shape)
-        drawn = _Drawn(chip, Pixels(*read(wide), wide))
+    dice = random.Random(seed)
+    _, across = grid.counts
+    for n in dice.sample(range(len(grid)), min(chips * _TRIES, len(grid))):
+        planned = grid.chip(n // across, n % across)
+        other = wide.chip(*(dice.choice(_touching(planned.core, wide, axis)) for axis in (0, 1)))
+        window = _around(planned.read, other.read)
+        drawn = _Drawn(planned, other, Pixels(*read(window), window))
         if drawn.valid.any():
             found.append(drawn)
         if len(found) == chips:
@@ -141,30 +161,27 @@ def _drawn(grid: ChipGrid, more: int, read: Read, chips: int, seed: int) -> list
     return found
 
 
-def _order(grid: ChipGrid, more: int, most: int, seed: int) -> Iterator[Chip]:
-    down, across = (_inside(grid, more, axis) for axis in (0, 1))
-    count = len(down) * len(across)
-    for n in random.Random(seed).sample(range(count), min(most, count)):
-        yield grid.chip(down[n // len(across)], across[n % len(across)])
+def _touching(core: Window, grid: ChipGrid, axis: int) -> range:
+    """Indices along an axis of the chips of ``grid`` whose cores meet ``core``."""
+    start, length = (core.row, core.height) if axis == 0 else (core.col, core.width)
+    return range(start // grid.stride, (start + length - 1) // grid.stride + 1)
 
 
-def _inside(grid: ChipGrid, more: int, axis: int) -> Sequence[int]:
-    """Indices along an axis of the chips whose core has the whole halo, and as much again, on both sides."""
-    length, far = grid.shape[axis], grid.halo + more
-    first = -(-far // grid.stride)
-    last = (length - far) // grid.stride  # exclusive: core (i + 1) * stride + far <= length
-    return range(first, last) or range(grid.counts[axis])
+def _around(one: Window, other: Window) -> Window:
+    row, col = min(one.row, other.row), min(one.col, other.col)
+    bottom = max(one.row + one.height, other.row + other.height)
+    right = max(one.col + one.width, other.col + other.width)
+    return Window(row, col, bottom - row, right - col)
 
 
 def _pairs(
-    predictor: Predictor, drawn: list[_Drawn], grid: ChipGrid, norm: Normalization, more: int
+    predictor: Predictor, drawn: list[_Drawn], grids: tuple[ChipGrid, ChipGrid], norm: Normalization
 ) -> Iterator[tuple[Bytes, Bytes]]:
-    """Class indices of the valid pixels of each core, by the plan and by the wider read."""
+    """Class indices of the valid pixels that a pair has in common, by the plan and by the wider halo."""
     for item in drawn:
-        core = item.chip.core
-        one = _core_of(predictor, item.pixels, item.chip.read, core, norm, grid.input_of(grid.chip_size))
-        other = _core_of(
-            predictor, item.pixels, item.pixels.window, core, norm, grid.input_of(grid.chip_size + 2 * more)
+        one, other = (
+            _core_of(predictor, item.pixels, chip.read, item.common, norm, grid.input_of(grid.chip_size))
+            for chip, grid in zip((item.planned, item.wide), grids, strict=True)
         )
         if one is not None and other is not None:
             yield one[item.valid], other[item.valid]
