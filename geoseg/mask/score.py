@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SeamScore:
-    """Share of ``pixels``, common to the cores of ``chips`` pairs of chips, whose class differs between the plan's halo and twice that.
+    """Share of ``pixels``, in the cores of ``chips`` pairs of chips, whose class is another with twice the plan's halo.
 
     A scene that one chip covers has no seams: share 0 of 0 pixels.
     """
