@@ -69,17 +69,19 @@ class BlockStore:
 
     def write(self, block: Block, layers: Mapping[str, Array], **facts: Any) -> Receipt:
         """Commit a block's uint8 layers, each (rows, cols) of the block's core; returns the receipt."""
+        from geoseg.raster.histogram import histogram
+
         payload = [np.ascontiguousarray(layer) for layer in layers.values()]
         digest = hashlib.sha256()
         for layer in payload:
             digest.update(layer.data)
-        counts = np.bincount(payload[0].ravel(), minlength=256)
+        counts = histogram(payload[0].ravel())
         receipt = Receipt(
             block.name, digest.hexdigest(), block.core.shape, tuple(layers),
             {str(v): int(n) for v, n in enumerate(counts) if n}, **facts,
         )  # fmt: skip
         head = json.dumps(asdict(receipt), sort_keys=True).encode() + b"\n"
-        write_durable(self.path(block), b"".join([head, *(layer.tobytes() for layer in payload)]))
+        write_durable(self.path(block), head, *(layer.data for layer in payload))
         return receipt
 
     def receipt(self, block: Block) -> Receipt | None:
@@ -192,12 +194,12 @@ class Journal:
         return self.work / self.key[:16]
 
     def left(self) -> dict[str, Any] | None:
-        """What an earlier run wrote to ``journal.json``; None when there is none."""
+        """What an earlier run wrote to ``journal.json``; None when there is none, or one that no run wrote."""
         try:
-            record: dict[str, Any] = json.loads((self.work / "journal.json").read_bytes())
+            record = json.loads((self.work / "journal.json").read_bytes())
         except (FileNotFoundError, ValueError):
             return None
-        return record
+        return record if isinstance(record, dict) and {"key", "inputs"} <= record.keys() else None
 
     def forget(self) -> None:
         """Drop what an earlier run left."""

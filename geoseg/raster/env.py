@@ -62,7 +62,8 @@ def gdal_env(*, allow_remote: bool = False, cache_mb: int = 256, threads: int | 
         Threads that GDAL decodes and warps with; one when not given.
     """
     options = _LOCKED | (_REMOTE if allow_remote else _LOCAL)
-    return rasterio.Env(GDAL_CACHEMAX=cache_mb, GDAL_NUM_THREADS=str(threads or 1), **options)
+    cache = cache_mb << 20  # rasterio hands it on as bytes, unlike GDAL's own setting
+    return rasterio.Env(GDAL_CACHEMAX=cache, GDAL_NUM_THREADS=str(threads or 1), **options)
 
 
 def is_locked(*, allow_remote: bool = False) -> bool:

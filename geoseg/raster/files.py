@@ -63,14 +63,15 @@ def complete_or_absent(final: str | Path) -> Iterator[Path]:
             os.close(lock)
 
 
-def write_durable(path: str | Path, data: bytes) -> None:
-    """Write a small file so that it is there whole, also after a power cut, or not there: for journals and receipts."""
+def write_durable(path: str | Path, *parts: bytes | memoryview) -> None:
+    """Write a file of ``parts``, for journals and receipts: there whole, also after a power cut, or not there."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with disk_errors(path):
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                for part in parts:
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

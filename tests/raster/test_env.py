@@ -133,4 +133,4 @@ def test_nothing_of_it_stays_behind(scene):
 def test_a_held_environment_keeps_its_threads_and_cache(scene):
     with gdal_env(cache_mb=64, threads=3), open_admitted(scene, "GTiff"):
         assert get_gdal_config("GDAL_NUM_THREADS") == 3
-        assert get_gdal_config("GDAL_CACHEMAX") == 64
+        assert get_gdal_config("GDAL_CACHEMAX") == 64 << 20  # bytes
