@@ -43,7 +43,7 @@ def connect(settings: ClusterSettings) -> Pool:
     if settings.scheduler:
         from geoseg.cluster.dask_pool import DaskPool, remote
 
-        return DaskPool(lambda: remote(settings.scheduler or "", settings.patience), settings, supervised=False)
+        return DaskPool(lambda: remote(settings.scheduler or "", settings.patience), settings)
     if settings.workers == 0:
         return LocalPool()
     from geoseg.cluster.dask_pool import DaskPool, local, local_cuda
@@ -54,8 +54,8 @@ def connect(settings: ClusterSettings) -> Pool:
             remedy = "Use --device cpu, or a machine with an NVIDIA GPU and its driver"
             raise ResourceError.of("DEVICE", settings.device, "no CUDA device is visible", remedy)
         chosen = [settings.device.partition(":")[2]] if ":" in settings.device else gpus[: settings.workers]
-        return DaskPool(lambda: local_cuda(chosen), settings, supervised=True)
-    return DaskPool(lambda: local(settings.workers), settings, supervised=True)
+        return DaskPool(lambda: local_cuda(chosen), settings)
+    return DaskPool(lambda: local(settings.workers), settings)
 
 
 def threads_each(settings: ClusterSettings) -> int | None:

@@ -10,6 +10,7 @@ them, so that innocents are cleared; one that was running when its worker died t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import time
 import uuid
@@ -80,11 +81,10 @@ class JobPlugin(WorkerPlugin):
 class DaskPool:
     """A pool on a Dask cluster that ``start`` makes and the pool closes."""
 
-    def __init__(self, start: Callable[[], tuple[Client, Any]], settings: ClusterSettings, *, supervised: bool) -> None:
-        """Keep how to start; ``supervised`` says that dead workers come back."""
+    def __init__(self, start: Callable[[], tuple[Client, Any]], settings: ClusterSettings) -> None:
+        """Keep how to start."""
         self._start = start
         self._settings = settings
-        self._supervised = supervised
         self._name = f"geoseg-{uuid.uuid4().hex[:12]}"
         self._installed = 0
         self._seen = 0.0
@@ -106,7 +106,8 @@ class DaskPool:
             self._cluster.close(timeout=10)
         else:
             if self._client.status == "running" and self._installed:
-                self._client.unregister_worker_plugin(self._plugin)
+                with contextlib.suppress(OSError, TimeoutError):  # it may have died a moment ago
+                    self._client.unregister_worker_plugin(self._plugin)
             self._client.close(timeout=2)
 
     @property
@@ -123,15 +124,18 @@ class DaskPool:
         return {"GPU": 1 / READ_AHEAD} if self._settings.gpu else None
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run ``function`` once on a worker; a worker's death counts as the cluster's loss after three tries."""
+        """Run ``function`` once on a worker; after the third worker that died of it ``ResourceError`` ``WORKER``."""
         for _ in range(DEATHS):
             future = self._client.submit(_call, function, args, kwargs, pure=False, resources=self._resources)
             while not future.done():
                 self._see_workers()
                 time.sleep(0.02)
-            error = future.exception()
-            if not isinstance(error, KilledWorker):
-                return future.result()
+            outcome: Any = self._outcome(future)
+            if isinstance(outcome, KilledWorker):
+                continue
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
         raise ResourceError.of(
             "WORKER", getattr(function, "__name__", "call"), "its worker died three times", "Check memory; see the log"
         )

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -108,6 +109,16 @@ def test_a_cluster_that_dies_in_the_middle_is_a_lost_cluster(tmp_path, victim):
                 for _, outcome in blocks:
                     if isinstance(outcome, Exception):
                         raise outcome
+
+
+@pytest.mark.parametrize("victim", ["scheduler", "worker"])
+def test_a_cluster_that_dies_while_it_is_asked_is_a_lost_cluster(victim):
+    with scheduler() as address, worker(address) as work:
+        with connect(ClusterSettings(scheduler=address, patience=5)) as pool:
+            process = scheduler.process if victim == "scheduler" else work
+            threading.Timer(1, process.kill).start()
+            with pytest.raises(ClusterLost):
+                pool.call(time.sleep, 60)
 
 
 def test_settings_that_make_no_sense_are_refused():
