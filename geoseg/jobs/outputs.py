@@ -14,7 +14,7 @@ from geoseg.config import SegmentSettings
 from geoseg.errors import Conflict, UsageError
 from geoseg.jobs.digest import Digests
 from geoseg.jobs.plan import Plan
-from geoseg.raster.files import disk_errors, fsync_folder, fsync_tree
+from geoseg.raster.files import disk_errors, fsync_folder, fsync_tree, link_tree
 
 log = logging.getLogger(__name__)
 
@@ -87,20 +87,25 @@ class Outputs:
             return None
         import zarr
 
-        path = journal.folder / PROBABILITIES
+        path, size = journal.folder / PROBABILITIES, plan.grid.block_size
         if not path.exists():
-            size = plan.grid.block_size
+            new = path.with_name(f"{PROBABILITIES}.new")
             zarr.create_array(
-                str(path), shape=(classes, *plan.chips.shape), chunks=(classes, size, size), dtype="float16", fill_value=0,
-                dimension_names=("class", "row", "col"),
+                str(new), shape=(classes, *plan.chips.shape), chunks=(classes, size, size), dtype="float16", fill_value=0,
+                dimension_names=("class", "row", "col"), overwrite=True,
             )  # fmt: skip
+            new.rename(path)
         return str(path)
 
     def publish(self, journal: Journal, *, keep_work: bool) -> None:
-        """Give everything its final name, ``run.json`` last; then the blocks go, unless failed ones are to be tried again."""
+        """Give everything its final name, ``run.json`` last; then the blocks go, unless failed ones are to be tried again.
+
+        Probabilities stay with the blocks they belong to until those go: whoever is stopped here, or has blocks to try
+        again, needs them.
+        """
         filled = journal.folder / PROBABILITIES
         if filled.exists():
-            shutil.move(filled, self.staging / PROBABILITIES)
+            link_tree(filled, self.staging / PROBABILITIES)
         fsync_tree(self.staging)
         (self.folder / "run.json").unlink(missing_ok=True)
         for name in NAMES:
