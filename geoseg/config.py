@@ -71,3 +71,8 @@ class SegmentSettings(Settings):
     aoi: str | None = Field(None, description="file of polygons; pixels outside become nodata")
     mask_with: str | None = Field(None, description="bundle whose classes turn pixels to nodata")
     mask_classes: tuple[str, ...] = ()
+
+    @property
+    def keeps_confidence(self) -> bool:
+        """True when blocks carry the confidence: it was asked for, or the CRF weighs pixels by it."""
+        return self.confidence or self.filters.crf > 0

@@ -28,13 +28,14 @@ class Clouds:
     @property
     def digest(self) -> str:
         """Everything of it that can change a pixel."""
-        return f"{self.bundle.digest}:{self.values}:{self.choice}"
+        return f"{self.scene.fingerprint}:{self.bundle.digest}:{self.values}:{self.choice}"
 
     def job(self, journal: Journal, settings: SegmentSettings, threads: int | None) -> BlockJob:
         """Its blocks, committed beside those of the main bundle; a block that fails counts as cloud."""
         assert self.choice is not None
         plan = make_plan(self.scene, self.bundle, SegmentSettings(block_size=settings.block_size))
-        store = journal.store("mask_with", plan.grid, {"mask": self.values[0]})
+        stage = f"mask_with-{plan.grid.block_size}"  # the run's key knows the main bundle's blocks only
+        store = journal.store(stage, plan.grid, {"mask": self.values[0]})
         stitch = StitchSettings(on_bad=settings.on_bad_block)
         return BlockJob(
             self.scene, self.bundle, self.choice, plan.grid, stitch, FilterSettings(), store, store, threads

@@ -67,7 +67,7 @@ def digests_of(
     inputs = digest([scene.fingerprint, scene.stamps, bundle.digest])
     work = {
         "blocks": plan.grid.chips_per_side,
-        "layers": [settings.confidence, settings.probabilities],
+        "layers": [settings.keeps_confidence, settings.probabilities],
         "inputs": inputs,
     }
     whole = digest({**prediction, "filters": settings.filters.model_dump()})

@@ -126,7 +126,6 @@ class _Run:
                 self.scene, self.bundle, s, choice, plan, digests, pool.workers, score, resumed, outcomes, self.seconds
             )
             run = write_products(self.outputs, facts, mask)
-            self.keep_what_is_whole(job, outcomes)
             self.outputs.publish(journal, keep_work=bool(facts.failed))
         facts.raise_if_failed(self.outputs.folder)
         return SegmentResult(self.outputs.folder, run)
@@ -136,23 +135,18 @@ class _Run:
     ) -> tuple[dict[str, Outcomes], SettledMask]:
         """Clouds, predict, filter, sieve: every block through every step that is asked for."""
         outcomes = {}
+        filtered = [journal.store(old.name, job.grid, {}) for old in journal.folder.glob("filtered-*")]
         if clouds:
             first = clouds.job(journal, self.settings, job.threads)
             pool.install(first)
-            outcomes["mask_with"] = self.timed("mask_with", lambda: self.step(pool, "predict", first.predicted))
+            later = [job.predicted, *filtered]
+            outcomes["mask_with"] = self.timed("mask_with", lambda: self.step(pool, "predict", first.predicted, later))
             job = replace(job, veto=clouds.veto(first))
         pool.install(job)
-        outcomes["predict"] = self.timed("predict", lambda: self.step(pool, "predict", job.predicted))
+        outcomes["predict"] = self.timed("predict", lambda: self.step(pool, "predict", job.predicted, filtered))
         if job.filters.any:
             outcomes["filter"] = self.timed("filter", lambda: self.step(pool, "filter", job.filtered))
         return outcomes, self.timed("sieve", lambda: settled(job, self.settings))
-
-    def keep_what_is_whole(self, job: BlockJob, outcomes: dict[str, Outcomes]) -> None:
-        """Drop committed blocks that looked at a failed one of an earlier step: the next try makes them anew."""
-        if "mask_with" in outcomes and outcomes["mask_with"].failed:
-            job.predicted.clear()
-        if any(outcome.failed for outcome in outcomes.values()):
-            job.filtered.clear()
 
     @property
     def device(self) -> str:
@@ -176,7 +170,7 @@ class _Run:
 
     def job(self, journal: Journal, choice: Choice, plan: Plan, threads: int | None) -> BlockJob:
         s, nodata = self.settings, self.bundle.legend.nodata
-        stitch = StitchSettings(s.blend, s.tta, s.confidence, s.probabilities, s.on_bad_block)
+        stitch = StitchSettings(s.blend, s.tta, s.keeps_confidence, s.probabilities, s.on_bad_block)
         empty = {"mask": nodata, "confidence": 0}
         filters = filter_settings(s)
         return BlockJob(
@@ -186,7 +180,11 @@ class _Run:
             threads=threads, probabilities=self.outputs.probabilities(journal, plan, len(self.bundle.legend.classes)),
         )  # fmt: skip
 
-    def step(self, pool: Pool, name: str, store: BlockStore) -> Outcomes:
+    def step(self, pool: Pool, name: str, store: BlockStore, later: Sequence[BlockStore] = ()) -> Outcomes:
+        """Run the blocks that ``store`` lacks; first drop what ``later`` steps once made of it without them."""
+        if len(store.done()) < len(store.grid):
+            for made in later:
+                made.clear()
         return run_blocks(pool, name, store, report=self.report, on_bad=self.settings.on_bad_block)
 
     def timed(self, name: str, step: Callable[[], Any]) -> Any:

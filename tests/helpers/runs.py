@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +35,24 @@ def write_scene(path: Path, shape: tuple[int, int] = (300, 420), seed: int = 0, 
     return path
 
 
-def pixel_bundle(path: Path, *, chip_size: int = 64, halo: int = 0, classes: int = 4, seed: int = 0) -> Bundle:
+def pixel_bundle(
+    path: Path,
+    *,
+    bands: Sequence[str] = BANDS,
+    chip_size: int = 64,
+    halo: int = 0,
+    classes: int = 4,
+    seed: int = 0,
+) -> Bundle:
     """A bundle of one 1x1 convolution: every pixel for itself, so any plan gives the same mask."""
     import torch
 
     from geoseg.model.network import build
 
     torch.manual_seed(seed)
-    network = NetworkSpec("Conv1x1", "none", len(BANDS), classes)
+    network = NetworkSpec("Conv1x1", "none", len(bands), classes)
     facts = BundleFacts(
-        name="pixel", bands=tuple(BandSpec(name, 2000.0, 400.0) for name in BANDS), units="dn", align=32,
+        name="pixel", bands=tuple(BandSpec(name, 2000.0, 400.0) for name in bands), units="dn", align=32,
         legend=Legend.of([f"class {i}" for i in range(classes)]), chip_size=chip_size, halo=halo, network=network,
     )  # fmt: skip
     return save_bundle(path, facts, weights=build(network).state_dict())

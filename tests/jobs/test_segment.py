@@ -168,6 +168,39 @@ def test_classes_of_another_bundle_become_nodata(scene, bundle, reference, tmp_p
     assert ((mask_of(result) == 0) == (cloudy | (mask_of(reference) == 0))).all()
 
 
+def test_a_bundle_whose_bands_lie_on_another_grid_does_not_mask(tmp_path):
+    fine, coarse = write_scene(tmp_path / "fine.tif", (60, 80)), write_scene(tmp_path / "coarse.tif", (30, 40))
+    with rasterio.open(coarse, "r+") as dataset:
+        dataset.transform = dataset.transform @ rasterio.Affine.scale(2)
+    both = geoseg.open_scene([fine, coarse], bands=[*"abcd", *BANDS])
+    bundle, clouds = pixel_bundle(tmp_path / "bundle"), pixel_bundle(tmp_path / "clouds", bands=list("abcd"))
+    with pytest.raises(InputRefused, match="GRID: "):
+        geoseg.segment(both, bundle, tmp_path / "out", mask_with=clouds.path, mask_classes=("class 1",))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_digest_knows_the_files_of_the_masking_bundle(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif", (64, 64))
+    both = [
+        geoseg.open_scene([scene, write_scene(tmp_path / f"{seed}.tif", (64, 64), seed=seed)], bands=[*BANDS, *"abcd"])
+        for seed in (1, 2)
+    ]
+    bundle, clouds = pixel_bundle(tmp_path / "bundle"), pixel_bundle(tmp_path / "clouds", bands=list("abcd"))
+    options = {"mask_with": clouds.path, "mask_classes": ("class 1",), "only": "mask", **PLAIN}
+    runs = [geoseg.segment(s, bundle, tmp_path / f"out{i}", **options).run for i, s in enumerate(both)]
+    assert runs[0]["plan_digest"] != runs[1]["plan_digest"]
+
+
+def test_asking_for_the_confidence_changes_no_class(scene, bundle, tmp_path):
+    chosen = [
+        geoseg.SegmentSettings.of(filters={"crf": 2}, only="mask", confidence=wanted, **PLAIN)
+        for wanted in (False, True)
+    ]
+    one, other = (geoseg.segment(scene, bundle, tmp_path / str(s.confidence), settings=s) for s in chosen)
+    assert np.array_equal(mask_of(one), mask_of(other))
+    assert not (one.folder / "confidence.tif").exists()
+
+
 def test_masking_by_a_bundle_needs_its_classes_and_knows_their_names(scene, bundle, tmp_path):
     with pytest.raises(UsageError, match="mask_classes"):
         geoseg.segment(scene, bundle, tmp_path / "out", mask_with=bundle.path)
