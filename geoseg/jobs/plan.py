@@ -33,8 +33,9 @@ class Plan:
     bands: int
     itemsize: int
     classes: int
-    blend: bool
     layers: int
+    blend: bool = False
+    probabilities: bool = False
 
     @property
     def chips(self) -> ChipGrid:
@@ -43,12 +44,14 @@ class Plan:
 
     @property
     def flight_bytes(self) -> int:
-        """Peak bytes of one block in flight: the raw window, its validity, the mask, and blending's accumulators."""
-        side = min(self.grid.block_size, max(self.chips.shape)) + 2 * self.chips.halo + self.chips.align
-        if self.blend:
-            side += 2 * self.chips.chip_size
-        held = self.classes * 4 + 4 if self.blend else 0
-        return side * side * (self.bands * self.itemsize + 1 + self.layers + held)
+        """Peak bytes of one block in flight: the raw window, its validity, the layers; probabilities, blending's sums."""
+        core = min(self.grid.block_size, max(self.chips.shape))
+        side = core + 2 * self.chips.halo + self.chips.align + (2 * self.chips.chip_size if self.blend else 0)
+        pixel = self.layers + (
+            self.classes * (4 + 2) if self.probabilities else 0
+        )  # float32, and float16 on its way out
+        sums = 2 * (4 * self.classes + 4) * min(self.chips.chip_size, core) * core if self.blend else 0
+        return side * side * (self.bands * self.itemsize + 1) + core * core * pixel + sums
 
     @property
     def worker_bytes(self) -> int:
@@ -99,9 +102,9 @@ def make_plan(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, halo: 
     itemsize = max(np.dtype(band.dtype).itemsize for band in scene.bands)
 
     def plan(block_size: int) -> Plan:
-        layers = 1 + settings.confidence
-        grid = BlockGrid.sized(chips, block_size)
-        return Plan(grid, len(scene.bands), itemsize, len(bundle.legend.classes), settings.blend != "none", layers)
+        grid, classes = BlockGrid.sized(chips, block_size), len(bundle.legend.classes)
+        more = {"blend": settings.blend != "none", "probabilities": settings.probabilities}
+        return Plan(grid, len(scene.bands), itemsize, classes, 1 + settings.keeps_confidence, **more)
 
     if settings.ram is None:
         return plan(settings.block_size)

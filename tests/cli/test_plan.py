@@ -57,6 +57,15 @@ def test_less_memory_gives_smaller_blocks_and_too_little_is_refused(words):
     assert "RAM" in err
 
 
+@pytest.mark.parametrize(
+    "more", [{"probabilities": True}, {"confidence": True}, {"blend": "hann"}, {"filters": {"crf": 1}}]
+)
+def test_what_blocks_carry_beside_the_mask_is_in_the_memory(words, more):
+    scene, bundle = open_scene([words[0]]), open_bundle(words[2])
+    least = make_plan(scene, bundle, SegmentSettings()).worker_bytes
+    assert make_plan(scene, bundle, SegmentSettings.of(**more)).worker_bytes > least
+
+
 def test_a_network_of_single_pixels_needs_no_halo_beyond_the_least(words):
     facts = json.loads(
         plan(words, "--halo", "auto", "--backend", "torch", "--precision", "fp32", "--chip-size", 128)[1]
