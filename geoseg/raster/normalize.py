@@ -75,9 +75,10 @@ def normalize(
     )
     out = np.empty(image.shape, np.float32) if out is None else out
     assert out.shape == image.shape and out.dtype == np.float32, (out.shape, out.dtype)
-    image = _rows_in_memory(image if image.dtype.itemsize <= 4 and image.dtype.isnative else image.astype(np.float32))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused where it is valid
+        image = _rows_in_memory(image if image.dtype.itemsize <= 4 and image.dtype.isnative else image.astype("f4"))
+        gain, bias = np.asarray(norm.gain, np.float32), np.asarray(norm.bias, np.float32)
     valid = _rows_in_memory(valid)
-    gain, bias = np.asarray(norm.gain, np.float32), np.asarray(norm.bias, np.float32)
     _kernel()(
         _flat(image), _steps(image), _flat(valid), _steps(valid)[0], _flat(out), _steps(out), gain, bias, valid.shape
     )

@@ -86,3 +86,9 @@ def test_constants_that_do_not_fit_are_the_bundles_fault(tmp_path: Path, mean: l
 def test_the_compiler_is_not_loaded_before_it_is_needed() -> None:
     code = "import sys, geoseg.raster.normalize, geoseg.raster.read; assert not {'numba', 'scipy', 'xarray'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_numbers_that_float32_cannot_hold_become_infinite_without_a_word() -> None:
+    image = np.array([[[1e300, 2.0]]])
+    found = normalize(image, np.ones((1, 2), bool), Normalization((1.0,), (0.0,)))
+    assert np.isposinf(found[0, 0, 0]) and found[0, 0, 1] == 2
