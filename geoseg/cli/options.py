@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -47,12 +48,40 @@ def size(value: str) -> int:
 
 def pixels_or_auto(value: str) -> int | str:
     """A number of pixels, 0 or more, or the word ``auto``."""
-    if value != "auto" and not value.isdecimal():
+    if value != "auto" and not (value.isascii() and value.isdecimal()):
         raise click.BadParameter(f"{value!r} is neither a number of pixels nor auto")
+    if value != "auto" and int(value) > MOST_PIXELS:
+        raise click.BadParameter(f"{value} is more than {MOST_PIXELS} pixels")
     return value if value == "auto" else int(value)
 
 
-PATH = click.Path(path_type=str)
+class Number(click.types.FloatParamType):
+    """A finite number; with ``nonzero`` not 0 either."""
+
+    def __init__(self, *, nonzero: bool = False) -> None:
+        """Keep what is refused."""
+        self.nonzero = nonzero
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number) or (self.nonzero and not number):
+            self.fail(f"{value!r} is not a finite number{' other than 0' if self.nonzero else ''}", param, ctx)
+        return number
+
+
+class SomePath(click.Path):
+    """A path that is not empty: ``--aoi "$AOI"`` with AOI unset must not mean "no limit"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty one."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+MOST_PIXELS = 1 << 20
+PATH = SomePath(path_type=str)
 PIXELS = click.IntRange(min=1)
 COUNT = click.IntRange(min=1)
 
@@ -101,8 +130,10 @@ def common_params() -> list[click.Option]:
 
 bands = click.option("--bands", type=names, metavar="NAME,...", help="Names of the files' bands, in their order.")
 nodata = click.option("--nodata", type=float, metavar="VALUE", help="Pixel value that means no data, in every band.")
-scale = click.option("--scale", type=float, metavar="FACTOR", help="Units = file value x FACTOR + offset.")
-offset = click.option("--offset", type=float, metavar="UNITS", help="Added after --scale.")
+scale = click.option(
+    "--scale", type=Number(nonzero=True), metavar="FACTOR", help="Units = file value x FACTOR + offset."
+)
+offset = click.option("--offset", type=Number(), metavar="UNITS", help="Added after --scale.")
 assume_crs = click.option(
     "--assume-crs", metavar="AUTHORITY:CODE", help="CRS of a scene that names none, such as EPSG:32633."
 )

@@ -230,3 +230,20 @@ def test_a_halo_is_pixels_or_auto() -> None:
     for wrong in ("-1", "1.5", "wide"):
         with pytest.raises(click.BadParameter):
             options.pixels_or_auto(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("aoi", ""), ("work", ""), ("progress", ""), ("bundle", ""), ("scale", "0"), ("scale", "nan"), ("offset", "inf"),
+     ("chip-size", "1" + "0" * 20), ("halo", "\N{ARABIC-INDIC DIGIT THREE}")],
+)  # fmt: skip
+def test_values_that_mean_nothing_are_wrong_usage(name: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["segment", "scene.tif", "out", f"--{name}", value]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("geoseg: USAGE: ")
+    assert f"'--{name}'" in err
+
+
+def test_an_empty_out_is_not_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["segment", "scene.tif", "", "--bundle", "bundle"]) == 2
+    assert "the path is empty" in capsys.readouterr().err
