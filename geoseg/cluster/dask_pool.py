@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import signal
 import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from typing import Any, NoReturn, Self
 
 import dask
@@ -261,10 +263,11 @@ class DaskPool:
 def local(workers: int) -> tuple[Client, Any]:
     """Worker processes on this machine, bound to loopback, supervised, without a dashboard."""
     with dask.config.set(_CONFIG):
-        cluster = LocalCluster(
-            n_workers=workers, threads_per_worker=READ_AHEAD, processes=True, host="127.0.0.1",
-            dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
-        )  # fmt: skip
+        with _deaf_to_interrupts():
+            cluster = LocalCluster(
+                n_workers=workers, threads_per_worker=READ_AHEAD, processes=True, host="127.0.0.1",
+                dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
+            )  # fmt: skip
         return Client(cluster, set_as_default=False), cluster
 
 
@@ -285,8 +288,25 @@ def local_cuda(devices: list[str]) -> tuple[Client, Any]:
             "cls": Scheduler,
             "options": {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"},
         }
-        cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50)
+        with _deaf_to_interrupts():
+            cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50)
         return Client(cluster, set_as_default=False), cluster
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Block SIGINT in the threads, and so in the processes, that start inside; here it waits until the end.
+
+    Ctrl-C in a terminal goes to every process of the group: ours to act on, not the workers', who would print tracebacks.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def remote(address: str, patience: float) -> tuple[Client, None]:

@@ -186,3 +186,16 @@ def test_nothing_is_overwritten_unasked(given, tmp_path):
         == 0
     )
     assert not (out / "confidence.tif").exists()
+
+
+def test_ctrl_c_in_a_terminal_reaches_all_processes_and_one_speaks(given, tmp_path):
+    out, progress = tmp_path / "out", tmp_path / "progress"
+    command = words(given, out, progress, "--workers", 2)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "geoseg", *map(str, command)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_for(lambda: len(lines(progress)) >= 3, process)
+    os.killpg(process.pid, signal.SIGINT)
+    code, err = finish(process)
+    assert (code, len(err.splitlines())) == (130, 1), err
