@@ -11,7 +11,7 @@ from typing import Any
 
 from geoseg.cluster.journal import BlockStore, Receipt, missing
 from geoseg.cluster.pool import Pool
-from geoseg.errors import GeosegError, InputRefused, ResourceError
+from geoseg.errors import GeosegError, InputRefused, ResourceError, UsageError
 from geoseg.grid.blocks import Block
 
 
@@ -86,6 +86,10 @@ def to_file(path: Path, also: Report | None) -> Report:
     """A report that appends one JSON line for each committed block to ``path``, and passes it on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(1) != b"{":
+                raise UsageError.of("PROGRESS", path, "holds something else than progress", "Name another file")
 
     def write(progress: Progress) -> None:
         line: dict[str, Any] = {"step": progress.step, "done": progress.done, "total": progress.total}

@@ -56,6 +56,8 @@ def clouds_of(whole: Scene, scene: Scene, settings: SegmentSettings) -> Clouds |
     InputRefused
         ``BANDS``: the scene lacks a band of this bundle; ``GRID``: its bands are finer or coarser than the main bundle's.
     """
+    if settings.mask_classes and not settings.mask_with:
+        raise UsageError.of("MASK", "mask_classes", "classes to mask, and no bundle that finds them", "Add --mask-with")
     if not settings.mask_with:
         return None
     bundle = open_bundle(settings.mask_with)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,6 +60,14 @@ class Outputs:
             if made and self.folder.is_dir() and not any(self.folder.iterdir()):
                 self.folder.rmdir()
 
+    def spare(self, inputs: Iterable[str]) -> None:
+        """Conflict INPUT when an input stands where an output will: ``--overwrite`` would destroy it."""
+        home = self.folder.resolve()
+        for path in inputs:
+            whole = Path(path).resolve()
+            if whole.is_relative_to(home) and whole.relative_to(home).parts[:1] in {(n,) for n in (*NAMES, HIDDEN)}:
+                raise Conflict.of("INPUT", path, "is an input, and the output would replace it", "Choose another OUT")
+
     def begin(self, journal: Journal, digests: Digests) -> bool:
         """Decide what happens to an earlier run's blocks; True when they are used.
 
@@ -110,7 +118,7 @@ class Outputs:
         (self.folder / "run.json").unlink(missing_ok=True)
         for name in NAMES:
             target, made = self.folder / name, self.staging / name
-            if target.is_dir():
+            if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             if made.exists():
                 made.replace(target)

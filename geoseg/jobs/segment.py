@@ -88,6 +88,7 @@ def segment(
     bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
     whole = scene if isinstance(scene, Scene) else open_scene([scene] if isinstance(scene, str | Path) else list(scene))
     outputs = Outputs(Path(out), settings)
+    outputs.spare([path for path, *_ in whole.stamps])
     report = to_file(Path(settings.progress), on_progress) if settings.progress else on_progress or _silent
 
     return _Run(whole, fitted(whole, bundle), bundle, settings, outputs, report).go()

@@ -269,3 +269,51 @@ def test_scenes_of_any_size_have_a_mask_of_that_size(tmp_path_factory, bundle, r
     other = geoseg.segment(path, bundle, folder / "other", only="mask", block_size=block, **PLAIN)
     assert mask_of(one).shape == (rows, cols)
     assert products(one.folder) == products(other.folder)
+
+
+def test_a_scene_that_an_output_would_replace_is_spared(bundle, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    scene = write_scene(out / "mask.tif", (60, 60))
+    before = scene.read_bytes()
+    with pytest.raises(Conflict, match=r"INPUT: .*mask\.tif"):
+        geoseg.segment(scene, bundle, out, overwrite=True, only="mask", **PLAIN)
+    assert scene.read_bytes() == before
+    assert [p.name for p in out.iterdir()] == ["mask.tif"]
+    geoseg.segment(scene.rename(out / "scene.tif"), bundle, out, only="mask", **PLAIN)
+    assert (out / "scene.tif").read_bytes() == before
+
+
+def test_links_under_the_final_names_are_replaced_and_what_they_lead_to_stays(bundle, tmp_path):
+    scene, out, far = write_scene(tmp_path / "scene.tif", (60, 60)), tmp_path / "out", tmp_path / "far"
+    out.mkdir()
+    far.mkdir()
+    (far / "mine").write_text("mine")
+    (out / "mask.tif").symlink_to(far / "mine")
+    (out / "probabilities.zarr").symlink_to(far)
+    geoseg.segment(scene, bundle, out, overwrite=True, only="mask", **PLAIN)
+    assert (far / "mine").read_text() == "mine"
+    assert not (out / "mask.tif").is_symlink()
+    assert not (out / "probabilities.zarr").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "3", '{"key": 1}', "\xff"])
+def test_a_journal_that_no_run_wrote_is_as_good_as_none(bundle, tmp_path, text):
+    work = tmp_path / "out" / ".geoseg" / "work"
+    work.mkdir(parents=True)
+    (work / "journal.json").write_text(text)
+    geoseg.segment(write_scene(tmp_path / "s.tif", (60, 60)), bundle, tmp_path / "out", only="mask", **PLAIN)
+    assert not (tmp_path / "out" / ".geoseg").exists()
+
+
+def test_classes_to_mask_without_a_bundle_are_not_ignored(scene, bundle, tmp_path):
+    with pytest.raises(UsageError, match="MASK: mask_classes"):
+        geoseg.segment(scene, bundle, tmp_path / "out", mask_classes=("water",))
+
+
+def test_progress_is_not_appended_to_a_file_of_another_kind(bundle, tmp_path):
+    scene = write_scene(tmp_path / "scene.tif", (60, 60))
+    before = scene.read_bytes()
+    with pytest.raises(UsageError, match="PROGRESS"):
+        geoseg.segment(scene, bundle, tmp_path / "out", progress=str(scene), **PLAIN)
+    assert scene.read_bytes() == before
