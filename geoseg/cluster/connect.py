@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 from geoseg.cluster.pool import LocalPool, Pool
@@ -40,7 +41,10 @@ def connect(settings: ClusterSettings) -> Pool:
     """
     if settings.workers < 0:
         raise UsageError.of("WORKERS", settings.workers, "the number of workers is negative", "Use --workers 0 or more")
-    if settings.scheduler:
+    if settings.scheduler is not None:
+        if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+", settings.scheduler):
+            what = "is no address of a scheduler"
+            raise UsageError.of("SCHEDULER", settings.scheduler or "''", what, "Write it like tcp://host:8786")
         from geoseg.cluster.dask_pool import DaskPool, remote
 
         return DaskPool(lambda: remote(settings.scheduler or "", settings.patience), settings)

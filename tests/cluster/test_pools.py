@@ -181,3 +181,9 @@ def wait_until_listening(port: int) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("the scheduler does not listen")
+
+
+@pytest.mark.parametrize("address", ["", "hello world", "tcp://host", "host"])
+def test_what_is_no_address_is_wrong_usage_at_once(address):
+    with pytest.raises(UsageError, match="SCHEDULER"):
+        connect(ClusterSettings(scheduler=address))
