@@ -103,21 +103,15 @@ def in_turn(runs: Mapping[str, Callable[[], Measured]], rounds: int) -> dict[str
         for name, run in runs.items():
             measured = run()
             found[name].append(measured)
-            seconds = measured.said.get("run_s", measured.wall_s)
-            say(
-                f"  round {number + 1} {name:28s} {seconds:8.3f} s  peak {measured.peak_mib:7.0f} MiB  load {measured.load}"
-            )
+            seconds, cpu = measured.said.get("run_s", measured.wall_s), measured.said.get("cpu_s", measured.cpu_s)
+            cost = f"{seconds:8.3f} s, CPU {cpu:8.3f} s, peak {measured.peak_mib:5.0f} MiB, load {measured.load}"
+            say(f"  round {number + 1} {name:20s} {cost}")
     return found
 
 
 def medians(found: Mapping[str, Sequence[Measured]], key: str = "run_s") -> dict[str, float]:
     """Median of what each run said under ``key``."""
     return {name: statistics.median(m.said[key] for m in rounds) for name, rounds in found.items() if rounds}
-
-
-def median_ratio(over: Sequence[Measured], under: Sequence[Measured], key: str = "run_s") -> float:
-    """Median over the rounds of one run's figure by the other's in the same round."""
-    return round(statistics.median(a.said[key] / b.said[key] for a, b in zip(over, under, strict=True)), 3)
 
 
 def save(name: str, result: Mapping[str, Any]) -> None:

@@ -30,18 +30,15 @@ def main() -> None:
     given = parser.parse_args()
     settings = {key: _value(text) for key, _, text in (item.partition("=") for item in given.set)}
     began = time.perf_counter()
-    if given.who.startswith("geoseg:"):
-        run = _geoseg(given, settings)
-    else:
-        run = _peer(given)
+    run = _geoseg(given, settings) if given.who.startswith("geoseg:") else _peer(given)
     started, used = time.perf_counter(), time.process_time()
-    said = run() or {}
+    said = run()
     run_s, cpu_s = time.perf_counter() - started - said.pop("loading_s", 0.0), time.process_time() - used
     said |= {"run_s": round(run_s, 3), "cpu_s": round(cpu_s, 3), "import_s": round(started - began, 3)}
     sys.stdout.write(json.dumps(said) + "\n")
 
 
-def _peer(given: argparse.Namespace) -> Callable[[], None]:
+def _peer(given: argparse.Namespace) -> Callable[[], dict[str, Any]]:
     import torch
 
     from bench.peers import NEEDS, PEERS
@@ -52,7 +49,12 @@ def _peer(given: argparse.Namespace) -> Callable[[], None]:
         importlib.import_module(package)
     torch.set_num_threads(given.threads)
     network = load_network(open_bundle(given.bundle))
-    return lambda: PEERS[given.who](given.scene, network, given.out)
+
+    def run() -> dict[str, Any]:
+        PEERS[given.who](given.scene, network, given.out)
+        return {}
+
+    return run
 
 
 def _geoseg(given: argparse.Namespace, settings: dict[str, Any]) -> Callable[[], dict[str, Any]]:

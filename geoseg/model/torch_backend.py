@@ -36,8 +36,9 @@ def load(bundle: Bundle, choice: Choice, *, threads: int | None = None) -> CpuPr
     module = fold_batch_norm(network.load_network(bundle))
     classes = len(bundle.legend.classes)
     if choice.device == "cpu":
-        sizes = {"batch_size": choice.batch_size, "threads": threads}
-        return CpuPredictor(module, classes=classes, precision=choice.precision, **sizes)
+        return CpuPredictor(
+            module, classes=classes, batch_size=choice.batch_size, precision=choice.precision, threads=threads
+        )
     if threads is not None:
         torch.set_num_threads(threads)
     return CudaPredictor(module, classes=classes, choice=choice)
