@@ -61,8 +61,12 @@ class BlockGrid:
 
     def __iter__(self) -> Iterator[Block]:
         """Blocks in row-major order."""
-        down, across = self.counts
-        return (self.block(row, col) for row in range(down) for col in range(across))
+        rows, cols = self.chips.shape
+        size = self.block_size
+        for row, top in enumerate(range(0, rows, size)):
+            height = min(size, rows - top)
+            for col, left in enumerate(range(0, cols, size)):
+                yield Block(row, col, Window(top, left, height, min(size, cols - left)))
 
     def chips_of(self, block: Block) -> Iterator[Chip]:
         """The chips whose cores make up the block, row-major."""
