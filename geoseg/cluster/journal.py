@@ -131,9 +131,12 @@ class BlockStore:
                 flat = np.fromfile(file, np.uint8, (stop - start) * cols)
         except FileNotFoundError:
             return np.full((stop - start, cols), self.empty.get(layer, 0), np.uint8)
-        if flat.size != (stop - start) * cols:
+        if flat.size != (stop - start) * cols or receipt.shape != block.core.shape:
             raise ResourceError.of(
-                "DISK", self.path(block), "a committed block is cut short", "Run again with --restart"
+                "DISK",
+                self.path(block),
+                "a committed block is cut short or of another shape",
+                "Run again with --restart",
             )
         return flat.reshape(stop - start, cols)
 
@@ -165,7 +168,10 @@ class Journal:
         """Take the lock, or raise Conflict LOCKED when another live process has it."""
         while self._lock is None:
             self.hidden.mkdir(parents=True, exist_ok=True)
-            file = (self.hidden / "lock").open("ab")
+            try:
+                file = (self.hidden / "lock").open("ab")
+            except FileNotFoundError:  # the folder's last holder removed it just now
+                continue
             try:
                 _lock(file)
             except OSError:
@@ -221,6 +227,11 @@ class Journal:
             text = json.dumps({"key": key, **record}, sort_keys=True, indent=1)
             write_durable(self.work / "journal.json", text.encode())
         return resumed
+
+    def note_published(self) -> None:
+        """Record that outputs of this run carry final names from now on, so that resuming it may replace them."""
+        text = json.dumps({**(self.left() or {}), "published": True}, sort_keys=True, indent=1)
+        write_durable(self.work / "journal.json", text.encode())
 
     def store(self, stage: str, grid: BlockGrid, empty: Mapping[str, int]) -> BlockStore:
         """The block store of one stage of this run."""

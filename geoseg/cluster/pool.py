@@ -70,7 +70,7 @@ class LocalPool:
         return function(*args, **kwargs)
 
     def install(self, job: Job) -> None:
-        """Keep the job's worker; a predictor that is loaded already stays."""
+        """Make the job's worker; it loads its predictor on first use."""
         self._worker = job.worker()
 
     def ask(self, function: Callable[..., Any], *args: Any) -> Any:

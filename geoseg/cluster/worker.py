@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from geoseg.cluster.journal import BlockStore, Receipt
+from geoseg.errors import InputRefused
 from geoseg.grid.blocks import Block, BlockGrid
 from geoseg.grid.geobox import Window
 from geoseg.mask.filter import FilterSettings, apply_filters, halo_of
@@ -100,18 +101,17 @@ class BlockWorker:
         job, started = self.job, time.perf_counter()
         window = window_of(job.grid, block, job.stitch)
         image, valid = self.read(window)
-        for limit in (job.veto, job.aoi):
-            if limit is not None:
-                valid = valid & limit.allows(window)
+        limits = [limit.allows(window) for limit in (job.veto, job.aoi) if limit is not None]
+        wanted = np.logical_and.reduce(limits) if limits else None
         with self._loading:
             predictor, lanes = self._loaded, self._lanes
         read = time.perf_counter()
         result = predict_block(
             predictor, job.grid, block, image, valid,
-            normalization=job.normalization, legend=job.bundle.legend, settings=job.stitch, lanes=lanes,
+            normalization=job.normalization, legend=job.bundle.legend, settings=job.stitch, lanes=lanes, wanted=wanted,
         )  # fmt: skip
         predicted = time.perf_counter()
-        del image, valid
+        del image, valid, wanted
         job.scene.check_unchanged()
         if result.probabilities is not None and job.probabilities:
             write_probabilities(job.probabilities, block.core, result.probabilities)
@@ -125,8 +125,15 @@ class BlockWorker:
         )  # fmt: skip
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Image and valid of a window, by one thread for all: neighbouring windows share tiles, which GDAL decodes once."""
-        return self._reader.submit(read_window, self.job.scene, window, threads=self.job.threads).result()
+        """Image and valid of a window, by one thread for all: neighbouring windows share tiles, which GDAL decodes once.
+
+        What cannot be read because the file changed under the run is told as that (Conflict ``CHANGED``).
+        """
+        try:
+            return self._reader.submit(read_window, self.job.scene, window, threads=self.job.threads).result()
+        except InputRefused:
+            self.job.scene.check_unchanged()
+            raise
 
     def filter(self, block: Block) -> Receipt:
         """Filter one block of the predicted mask, with as much of its neighbours as the filters look at, and commit it."""

@@ -13,6 +13,7 @@ from geoseg.config import SegmentSettings
 from geoseg.jobs.plan import Plan
 from geoseg.model.bundle import Bundle
 from geoseg.model.predict import Choice
+from geoseg.raster.env import GDAL_VERSION
 from geoseg.raster.scene import Scene
 
 
@@ -55,7 +56,7 @@ def digests_of(
     chips = plan.chips
     chosen = {name: value for name, value in asdict(choice).items() if name != "agreement"}
     prediction: dict[str, Any] = {
-        "geoseg": geoseg.__version__,
+        "geoseg": [geoseg.__version__, "gdal", GDAL_VERSION],
         "scene": scene.fingerprint,
         "bands": [band.name for band in scene.bands],
         "bundle": bundle.digest,

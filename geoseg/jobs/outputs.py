@@ -53,7 +53,7 @@ class Outputs:
         made = not self.folder.exists()
         try:
             with disk_errors(self.folder), Journal(self.work, self.folder / HIDDEN) as journal:
-                if journal.left() is None:
+                if not (journal.left() or {}).get("published"):  # else what is there is this run's own
                     self._refuse_existing()
                 yield journal
         finally:
@@ -115,6 +115,7 @@ class Outputs:
         if filled.exists():
             link_tree(filled, self.staging / PROBABILITIES)
         fsync_tree(self.staging)
+        journal.note_published()
         (self.folder / "run.json").unlink(missing_ok=True)
         for name in NAMES:
             target, made = self.folder / name, self.staging / name

@@ -43,15 +43,24 @@ def readings_of(chips: Iterable[Chip]) -> list[Reading]:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """What was read at ``window``: ``image`` (bands, rows, cols) in file values and ``valid`` (rows, cols), bool."""
+    """What was read at ``window``: ``image`` (bands, rows, cols) in file values and ``valid`` (rows, cols), bool.
+
+    ``wanted``, bool (rows, cols), limits what is mapped, not what the network sees.
+    """
 
     image: npt.NDArray[np.generic]
     valid: Bools
     window: Window
+    wanted: Bools | None = None
 
     def valid_in(self, window: Window) -> Bools:
         """``valid`` of a window of the scene."""
         return self.valid[window.within(self.window).slices]
+
+    def wanted_in(self, window: Window) -> Bools:
+        """The valid pixels of a window of the scene that are to be mapped."""
+        valid = self.valid_in(window)
+        return valid if self.wanted is None else valid & self.wanted[window.within(self.window).slices]
 
     def normalized(self, window: Window, norm: Normalization, out: Floats) -> None:
         """Write the normalized pixels of ``window`` into ``out`` (bands, rows, cols), 0 where invalid; it must fit."""

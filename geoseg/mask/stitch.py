@@ -82,6 +82,7 @@ def predict_block(  # noqa: PLR0913 - what a block is made of
     legend: Legend,
     settings: StitchSettings,
     lanes: Lanes | None = None,
+    wanted: Bools | None = None,
 ) -> BlockMask:
     """Predict one block.
 
@@ -92,6 +93,8 @@ def predict_block(  # noqa: PLR0913 - what a block is made of
     ----------
     image, valid
         (bands, rows, cols) in file values, and bool (rows, cols): the pixels of ``window_of(grid, block, settings)``.
+    wanted
+        Bool, as ``valid``: False where the mask is to be nodata although the network may look at the pixel.
     lanes
         Threads for the chips, shared by the blocks that are at work; the predictor's own when not given.
 
@@ -103,7 +106,7 @@ def predict_block(  # noqa: PLR0913 - what a block is made of
         ``CLASSES``: the network's number of classes is not the legend's.
     """
     _check_classes(predictor, legend)
-    pixels = Pixels(image, valid, window_of(grid, block, settings))
+    pixels = Pixels(image, valid, window_of(grid, block, settings), wanted)
     batches = Batches.sized(pixels, normalization, predictor.batch_size, grid.chips.input_of(grid.chips.chip_size))
     canvas = _Canvas.blank(block.core, legend, settings)
     run = _Run(predictor, lanes or Lanes.of(predictor), batches, canvas)
@@ -126,7 +129,7 @@ class _Run:
 
 def _crop(run: _Run, readings: list[Reading]) -> BlockMask:
     canvas, pixels, settings = run.canvas, run.batches.pixels, run.canvas.settings
-    wanted = [r for r in readings if any(pixels.valid_in(core).any() for core in r.cores)]
+    wanted = [r for r in readings if any(pixels.wanted_in(core).any() for core in r.cores)]
     layers = {"confidence": settings.confidence, "probabilities": settings.probabilities}
 
     def lay(part: Sequence[Reading]) -> list[str]:
@@ -136,7 +139,7 @@ def _crop(run: _Run, readings: list[Reading]) -> BlockMask:
         for n, reading in enumerate(part):
             if found.finite[n]:
                 for core in reading.cores:
-                    canvas.lay(found, n, core.within(reading.read), core, pixels.valid_in(core))
+                    canvas.lay(found, n, core.within(reading.read), core, pixels.wanted_in(core))
         return bad
 
     for bad in run.lanes.map(lay, run.batches.parts(wanted)):
@@ -146,7 +149,7 @@ def _crop(run: _Run, readings: list[Reading]) -> BlockMask:
 
 def _blend(run: _Run, readings: list[Reading], blend: Blend) -> BlockMask:
     canvas, pixels, settings = run.canvas, run.batches.pixels, run.canvas.settings
-    wanted = [r for r in readings if pixels.valid_in(r.read.intersect(canvas.core)).any()]
+    wanted = [r for r in readings if pixels.wanted_in(r.read.intersect(canvas.core)).any()]
 
     def predict(part: Sequence[Reading]) -> tuple[Sequence[Reading], Floats, Bools, list[str]]:
         with run.batches.images(part) as images:
@@ -168,7 +171,7 @@ def _lay_finished(blend: Blend, row: int, canvas: _Canvas, pixels: Pixels) -> No
     for strip in blend.finish(row):
         found = Answer(strip.index[None], percent(strip.best)[None], strip.means[None], np.ones(1, bool))
         inner = strip.window.within(strip.window)
-        canvas.lay(found, 0, inner, strip.window, pixels.valid_in(strip.window) & strip.seen)
+        canvas.lay(found, 0, inner, strip.window, pixels.wanted_in(strip.window) & strip.seen)
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from geoseg.model.predict import Backend, Precision
 
 _GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, Windows' subsystem for Linux, AMD
 _PACKAGES: dict[Backend, tuple[str, ...]] = {
-    "torch": ("torch",),
-    "onnx": ("onnxruntime", "torch"),
-    "openvino": ("openvino", "torch"),
+    "torch": ("torch", "segmentation-models-pytorch", "timm"),
+    "onnx": ("onnxruntime", "torch", "segmentation-models-pytorch", "timm"),
+    "openvino": ("openvino", "torch", "segmentation-models-pytorch", "timm"),
 }
 
 

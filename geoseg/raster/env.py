@@ -23,6 +23,9 @@ from rasterio.errors import RasterioError
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError, UnicodeDecodeError)
 """What rasterio raises for a bad file; GDAL's own errors (``CPLE_...``) are no ``RasterioError``."""
 
+GDAL_VERSION: str = rasterio.__gdal_version__
+"""What decodes and resamples."""
+
 _LOCKED: dict[str, str] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no .ovr, .msk, .aux.xml, .tfw, .rpc beside the scene
     "GDAL_PAM_ENABLED": "NO",

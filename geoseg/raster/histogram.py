@@ -23,7 +23,7 @@ def histogram(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
         counts[3, values[i + 3]] += 1
     for i in range(whole, len(values)):
         counts[0, values[i]] += 1
-    total = counts[0].copy()
-    for k in range(1, 4):
+    total = np.zeros(256, np.int64)
+    for k in range(4):
         total += counts[k]
     return total

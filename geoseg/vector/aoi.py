@@ -1,4 +1,7 @@
-"""Aoi: polygons that limit the work; pixels whose centre lies outside are nodata."""
+"""Aoi: polygons that limit the work; pixels whose centre lies outside are nodata.
+
+The network sees them all the same: inside, the map is the one of the whole scene.
+"""
 
 from __future__ import annotations
 

@@ -199,3 +199,28 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_one_speaks(given, tmp_pa
     os.killpg(process.pid, signal.SIGINT)
     code, err = finish(process)
     assert (code, len(err.splitlines())) == (130, 1), err
+
+
+def test_an_older_output_outlives_a_run_that_had_leave_to_replace_it_and_was_killed(given, tmp_path):
+    out, progress = tmp_path / "out", tmp_path / "progress"
+    out.mkdir()
+    (out / "mask.tif").write_text("older")
+    command = words(given, out, progress, "--workers", 0)
+    process = start(*command, "--overwrite")
+    wait_for(lambda: len(lines(progress)) >= 2, process)
+    kill(process)
+    assert (out / "mask.tif").read_text() == "older"
+    code, err = finish(start(*command))
+    assert code == 4
+    assert err.startswith("geoseg: EXISTS: ")
+    assert finish(start(*command, "--overwrite")) == (0, "")
+    assert products(out) == given[2]
+
+
+def test_a_scheduler_that_is_not_there_ends_the_command_with_7(given, tmp_path):
+    code, err = finish(
+        start(*words(given, tmp_path / "out", tmp_path / "progress", "--scheduler", "tcp://127.0.0.1:9"))
+    )
+    assert code == 7
+    assert err.startswith("geoseg: CLUSTER: tcp://127.0.0.1:9: ")
+    assert not (tmp_path / "out").exists()
