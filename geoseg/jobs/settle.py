@@ -84,7 +84,7 @@ def min_pixels(geobox: GeoBox, legend: Legend, min_area: float) -> int:
 
 def seam_score_of(pool: Pool, job: BlockJob) -> SeamScore | None:
     """Measure the seams on a few chips, on a worker that has the network."""
-    score: SeamScore | None = pool.ask(_score, max(4, min(8, len(job.grid.chips) // 100)))
+    score: SeamScore | None = pool.ask(_score, max(1, min(8, len(job.grid.chips) // 64)))
     return score
 
 
