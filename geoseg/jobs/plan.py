@@ -129,7 +129,8 @@ def chip_size(shape: tuple[int, int], bundle: Bundle, settings: SegmentSettings,
     if not is_local(bundle.network):
         return bundle.chip_size
     sizes = [s for s in CHIP_CANDIDATES if s % bundle.align == 0 and s > 2 * halo] or [bundle.chip_size]
-    return min(sizes, key=lambda s: (len(ChipGrid(shape, s, halo, bundle.align)) * s * s, s))
+    pairs = {s: math.ceil(len(ChipGrid(shape, s, halo, bundle.align)) / 2) for s in sizes}  # two run side by side
+    return min(sizes, key=lambda s: (pairs[s] * s * s, s))
 
 
 def _fixed(bundle: Bundle, size: int) -> int:
