@@ -35,11 +35,13 @@ from distributed import (
 )
 
 from geoseg.cluster.connect import ClusterSettings
-from geoseg.cluster.journal import Receipt
 from geoseg.cluster.pool import Job, Outcome
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.errors import ClusterLost, GeosegError, ResourceError
 from geoseg.grid.blocks import Block
+
+IN_FLIGHT = 2 * (READ_AHEAD + 1)
+"""Blocks a worker that the scheduler knows of: those at work, and enough behind them that no worker waits for us."""
 
 DEATHS = 3
 """A block that was at work when its worker died this often is given up."""
@@ -181,11 +183,11 @@ class DaskPool:
             )
 
     def _room(self) -> int:
-        return max(len(self._slots), 1) * (READ_AHEAD + 1)
+        return max(len(self._slots), 1) * IN_FLIGHT
 
     def _fly(self, step: str, blocks: Iterable[Block], room: Callable[[], int]) -> Iterator[tuple[Block, Outcome]]:
-        done: queue.SimpleQueue[Future[Receipt]] = queue.SimpleQueue()
-        flying: dict[str, tuple[Future[Receipt], Block]] = {}
+        done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        flying: dict[str, tuple[Future[Any], Block]] = {}
         todo = iter(blocks)
         allowed = room()
         quiet = time.monotonic()
@@ -211,17 +213,22 @@ class DaskPool:
             yield block, self._outcome(future)
             future.release()
 
-    def _outcome(self, future: Future[Receipt]) -> Outcome:
-        """The receipt or the error of a finished future; ClusterLost when neither can be had any more."""
+    def _outcome(self, future: Future[Any]) -> Outcome:
+        """The error of a finished future, if any; ClusterLost when it cannot be had any more.
+
+        The result is not fetched: it would be one more message to a worker, for what lies in the store.
+        """
+        if future.status == "finished":
+            return None
         try:
-            outcome: Outcome = future.result(timeout=self._settings.patience)
+            future.result(timeout=self._settings.patience)
         except (TimeoutError, CancelledError, asyncio.CancelledError, OSError) as error:
             if isinstance(error, OSError) and future.status == "error" and not isinstance(error, TimeoutError):
                 return error
             self._lost("the scheduler or the last worker is gone")
         except Exception as error:
             return error
-        return outcome
+        return None
 
     def _infos(self) -> dict[str, Any]:
         try:
@@ -329,8 +336,8 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     raise alone
 
 
-def _work(plugin: str, step: str, block: Block) -> Any:
-    return _call(getattr(_worker_of(plugin), step), (block,), {})
+def _work(plugin: str, step: str, block: Block) -> None:
+    _call(getattr(_worker_of(plugin), step), (block,), {})
 
 
 def _ask(plugin: str, function: Callable[..., Any], *args: Any) -> Any:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, Self
 
-from geoseg.cluster.journal import Receipt
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.grid.blocks import Block
 
-Outcome = Receipt | Exception
+Outcome = Exception | None
+"""What came of a block: None when it is done, else the error. What it left is in its store, so nothing is sent back."""
 
 
 class Job(Protocol):
@@ -80,8 +80,8 @@ class LocalPool:
     def map(self, step: str, blocks: Iterable[Block]) -> Iterator[tuple[Block, Outcome]]:
         """Blocks by threads, ``READ_AHEAD`` in flight."""
         run = getattr(self._worker, step)
-        done: queue.SimpleQueue[Future[Receipt]] = queue.SimpleQueue()
-        flying: dict[Future[Receipt], Block] = {}
+        done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        flying: dict[Future[Any], Block] = {}
         todo = iter(blocks)
         while True:
             while len(flying) < READ_AHEAD and (block := next(todo, None)) is not None:
@@ -94,10 +94,8 @@ class LocalPool:
             yield flying.pop(future), _outcome(future)
 
 
-def _outcome(future: Future[Receipt]) -> Outcome:
+def _outcome(future: Future[Any]) -> Outcome:
     error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, Exception):
+    if error is None or isinstance(error, Exception):
         return error
     raise error

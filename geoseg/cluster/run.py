@@ -59,13 +59,14 @@ def run_blocks(pool: Pool, step: str, store: BlockStore, *, report: Report, on_b
     outcomes = Outcomes(resumed=len(store.done()))
     started, pixels = time.monotonic(), 0
     for block, outcome in pool.map(step, missing(store, store.grid)):
-        if isinstance(outcome, Exception):
+        if outcome is not None:
             outcomes.failed[block.name] = _tolerated(block, outcome, on_bad)
             continue
         outcomes.run += 1
         pixels += block.core.height * block.core.width
         done = outcomes.resumed + outcomes.run
-        report(Progress(step, outcome, done, total, pixels, time.monotonic() - started))
+        receipt = store.receipt(block) or Receipt(block.name, "", block.core.shape, (), {})  # a file system may lag
+        report(Progress(step, receipt, done, total, pixels, time.monotonic() - started))
     return outcomes
 
 

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.cluster.journal import Receipt
 from geoseg.errors import InputRefused
 from geoseg.grid.blocks import Block
 
@@ -33,7 +32,7 @@ class Killer:
         """Itself: it has no state."""
         return self
 
-    def work(self, block: Block) -> Receipt:
+    def work(self, block: Block) -> None:
         """Do nothing, or die."""
         log = Path(self.folder) / block.name
         with log.open("a") as file:
@@ -41,9 +40,8 @@ class Killer:
         time.sleep(self.seconds)
         if block.name in self.deadly and len(log.read_text().splitlines()) <= self.times:
             os._exit(9)
-        return Receipt(block.name, "", block.core.shape, (), {})
 
-    def refuse(self, block: Block) -> Receipt:
+    def refuse(self, block: Block) -> None:
         """Refuse the block, because of an error that pickle cannot take."""
         try:
             raise Unpicklable(1, 2)
