@@ -134,7 +134,7 @@ class DaskPool:
             while not future.done():
                 self._see_workers()
                 time.sleep(0.02)
-            outcome: Any = self._outcome(future)
+            outcome = self._result(future)
             if isinstance(outcome, KilledWorker):
                 continue
             if isinstance(outcome, Exception):
@@ -214,21 +214,25 @@ class DaskPool:
             future.release()
 
     def _outcome(self, future: Future[Any]) -> Outcome:
-        """The error of a finished future, if any; ClusterLost when it cannot be had any more.
+        """None, or the error, of a finished block.
 
         The result is not fetched: it would be one more message to a worker, for what lies in the store.
         """
         if future.status == "finished":
             return None
+        error = self._result(future)
+        return error if isinstance(error, Exception) else None
+
+    def _result(self, future: Future[Any]) -> Any:
+        """The result or the error of a finished future; ClusterLost when neither can be had any more."""
         try:
-            future.result(timeout=self._settings.patience)
+            return future.result(timeout=self._settings.patience)
         except (TimeoutError, CancelledError, asyncio.CancelledError, OSError) as error:
             if isinstance(error, OSError) and future.status == "error" and not isinstance(error, TimeoutError):
                 return error
             self._lost("the scheduler or the last worker is gone")
         except Exception as error:
             return error
-        return None
 
     def _infos(self) -> dict[str, Any]:
         try:

@@ -32,6 +32,7 @@ def test_every_block_comes_back_once(tmp_path, workers):
         pool.install(Killer(str(tmp_path)))
         found = outcomes(pool)
         assert pool.workers == max(workers, 1)
+        assert pool.call(divmod, 7, 2) == (3, 1)
         assert (pool.ask(pid_of) == os.getpid()) == (workers == 0)
     assert sorted(found) == [block.name for block in GRID]
     assert all(outcome is None for outcome in found.values())
