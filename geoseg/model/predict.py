@@ -5,6 +5,7 @@ Nothing here imports torch, ONNX Runtime or OpenVINO; a backend's module does so
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -60,7 +61,7 @@ class Predictor(Protocol):
         ...
 
 
-class LogitsPredictor:
+class LogitsPredictor(ABC):
     """A predictor that a subclass completes with :meth:`predict`; ``classify`` follows from the logits."""
 
     def __init__(self, *, classes: int, batch_size: int = 1, lanes: int = 1) -> None:
@@ -69,9 +70,9 @@ class LogitsPredictor:
         self.batch_size = batch_size
         self.lanes = lanes
 
+    @abstractmethod
     def predict(self, images: Floats) -> Floats:
         """Logits, float32 (N, classes, rows, cols)."""
-        raise NotImplementedError
 
     def classify(self, images: Floats, *, confidence: bool = False) -> Classified:
         """Argmax of :meth:`predict`."""

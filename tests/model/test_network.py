@@ -179,5 +179,5 @@ def test_building_leaves_the_network_off_and_makes_no_request(tmp_path: Path, mo
         raise AssertionError("a socket was opened")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    load_network(unet_bundle(tmp_path / "b"))
-    divisor(spec("Unet", "tu-resnet18"))
+    assert load_network(unet_bundle(tmp_path / "b")) is not None
+    assert divisor(spec("Unet", "tu-resnet18")) == 32

@@ -201,6 +201,7 @@ def test_only_files_that_are_used_have_to_stay_as_they_were(tmp_path: Path) -> N
     scene = open_scene(paths).select(["red"])
     paths[1].unlink()
     scene.check_unchanged()
+    assert [path for path, *_ in scene.stamps] == [str(paths[0])]
 
 
 @pytest.mark.parametrize(
