@@ -1,4 +1,4 @@
-"""Legend: the classes of a mask, their values, names and colours, and the value that means nodata."""
+"""Legend: the classes of a class raster, their values, names and colours, and the value that means nodata."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from geoseg.errors import UsageError
 
 Colour = tuple[int, int, int]
 
+MOST = 65535
+"""The largest class value: class rasters have 16 bits, masks that geoseg writes have 8."""
+
 
 @dataclass(frozen=True, slots=True)
 class LegendClass:
-    """One class: the integer stored in masks, its name and its colour (red, green, blue; 0-255)."""
+    """One class: the integer stored in rasters, its name and its colour (red, green, blue; 0-255)."""
 
     value: int
     name: str
@@ -26,22 +29,21 @@ class LegendClass:
 class Legend:
     """Ordered classes; the class at index ``i`` is channel ``i`` of the network.
 
-    Values are 0-255 and unique, and none equals ``nodata``. ``nodata`` is 0 unless a class owns 0;
-    then it is 255.
+    Values are unique, 0-65535 (0-255 in what geoseg writes as a mask: :attr:`fits_mask`), and none equals ``nodata``.
+    ``nodata`` is 0 unless a class owns 0; then it is 255, or 65535 where values are larger than 255. A raster without
+    any class has a legend without classes; whoever names classes names at least one (:meth:`of`).
     """
 
     classes: tuple[LegendClass, ...]
     nodata: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse an empty legend, repeated values, and values that do not fit a mask."""
+        """Refuse repeated values, and values that do not fit a class raster."""
         values = [item.value for item in self.classes]
-        if not values:
-            raise UsageError.of("LEGEND", "legend", "no classes", "Name at least one class")
         if len(set(values)) != len(values):
             raise UsageError.of("LEGEND", "legend", f"a value occurs twice: {sorted(values)}", "Make values unique")
-        if min(values) < 0 or max(values) > 255:
-            raise UsageError.of("LEGEND", "legend", "class values must lie in 0-255", "Recode the classes")
+        if values and (min(values) < 0 or max(values) > MOST):
+            raise UsageError.of("LEGEND", "legend", f"class values must lie in 0-{MOST}", "Recode the classes")
         if self.nodata in values:
             raise UsageError.of("LEGEND", "legend", f"nodata {self.nodata} is also a class", "Use another nodata value")
 
@@ -49,12 +51,20 @@ class Legend:
     def of(cls, names: Iterable[str] | Mapping[int, str], colours: Mapping[int, Colour] | None = None) -> Self:
         """Make a legend from names (values 1, 2, ...) or value-to-name; missing colours are spread over the hues."""
         table = dict(names) if isinstance(names, Mapping) else dict(enumerate(names, start=1))
+        if not table:
+            raise UsageError.of("LEGEND", "legend", "no classes", "Name at least one class")
         colours = colours or {}
         classes = tuple(
             LegendClass(int(value), str(name), colours.get(int(value), _spread(i, len(table))))
             for i, (value, name) in enumerate(table.items())
         )
-        return cls(classes, nodata=255 if any(item.value == 0 for item in classes) else 0)
+        values = {item.value for item in classes}
+        return cls(classes, nodata=0 if 0 not in values else 255 if max(values) <= 255 else MOST)
+
+    @property
+    def fits_mask(self) -> bool:
+        """Whether all values and nodata fit the 8 bits of a mask."""
+        return max((*self.values, self.nodata)) <= 255
 
     @property
     def values(self) -> tuple[int, ...]:

@@ -65,9 +65,9 @@ def test_equal_legends_give_equal_text() -> None:
 
 @pytest.mark.parametrize(
     ("classes", "nodata"),
-    [((), 0), ((1, 1), 0), ((256,), 0), ((-1,), 0), ((0, 1), 0), ((1, 7), 7)],
+    [((1, 1), 0), ((65536,), 0), ((-1,), 0), ((0, 1), 0), ((1, 7), 7)],
 )
-def test_values_that_do_not_fit_a_mask_are_refused(classes: tuple[int, ...], nodata: int) -> None:
+def test_values_that_do_not_fit_a_class_raster_are_refused(classes: tuple[int, ...], nodata: int) -> None:
     with pytest.raises(UsageError, match="LEGEND"):
         Legend(tuple(LegendClass(value, f"class {value}", (0, 0, 0)) for value in classes), nodata)
 
@@ -75,3 +75,19 @@ def test_values_that_do_not_fit_a_mask_are_refused(classes: tuple[int, ...], nod
 def test_the_harmonised_legend_has_the_ten_classes() -> None:
     assert HARMONISED.values == tuple(range(1, 11))
     assert HARMONISED.nodata == 0
+
+
+def test_a_legend_that_somebody_names_has_a_class() -> None:
+    for none in ([], {}):
+        with pytest.raises(UsageError, match="no classes"):
+            Legend.of(none)
+
+
+@pytest.mark.parametrize(("values", "nodata", "fits"), [((1, 255), 0, True), ((0, 1), 255, True), ((1, 256), 0, False)])
+def test_a_mask_has_eight_bits(values: tuple[int, ...], nodata: int, fits: bool) -> None:
+    legend = Legend.of({value: str(value) for value in values})
+    assert (legend.nodata, legend.fits_mask) == (nodata, fits)
+
+
+def test_nodata_moves_beyond_a_byte_with_the_classes() -> None:
+    assert Legend.of({0: "none", 311: "forest"}).nodata == 65535

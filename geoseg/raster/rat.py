@@ -44,7 +44,7 @@ def pam_xml(legend: Legend, counts: Mapping[int, int]) -> str:
     )
     names = {legend.nodata: "nodata", **legend.names}
     categories = "".join(
-        f"      <Category>{_text(names.get(value, ''))}</Category>\n" for value in range(max(legend.values) + 1)
+        f"      <Category>{_text(names.get(value, ''))}</Category>\n" for value in range(max(legend.values, default=-1) + 1)
     )
     return (
         '<PAMDataset>\n  <PAMRasterBand band="1">\n'

@@ -20,6 +20,7 @@ from geoseg.legend import Legend
 from geoseg.raster.cog import TILE, describe, header
 from geoseg.raster.env import gdal_env
 from geoseg.raster.files import complete_or_absent, disk_error
+from geoseg.raster.names import LEGEND_TAG
 from geoseg.raster.overviews import Resampling
 from geoseg.raster.rat import pam_xml, qml
 from geoseg.raster.tiles import Layer, TilePyramid, checksum, usable_threads
@@ -82,7 +83,10 @@ def write_mask(
     UsageError
         ``LEGEND``: a pixel's value is neither a class nor nodata. ``STRIPS``: the strips do not fill the raster.
     """
-    info = RasterInfo(description, nodata=legend.nodata, overviews="mode", tags=tags or {})
+    if not legend.fits_mask:
+        raise UsageError.of("LEGEND", path, "a class value or nodata is above 255", "Recode the classes")
+    own = {LEGEND_TAG: legend.to_json()}  # names in their order: what reads the mask back needs no sidecar
+    info = RasterInfo(description, nodata=legend.nodata, overviews="mode", tags={**(tags or {}), **own})
     codes = (legend.nodata, *legend.values)
     with complete_or_absent(path) as temporary:
         found = _write(temporary, geobox, row_strips, info=info, codes=codes, colours=_colours(legend), threads=threads)
