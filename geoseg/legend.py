@@ -48,7 +48,13 @@ class Legend:
             raise UsageError.of("LEGEND", "legend", f"nodata {self.nodata} is also a class", "Use another nodata value")
 
     @classmethod
-    def of(cls, names: Iterable[str] | Mapping[int, str], colours: Mapping[int, Colour] | None = None) -> Self:
+    def of(
+        cls,
+        names: Iterable[str] | Mapping[int, str],
+        colours: Mapping[int, Colour] | None = None,
+        *,
+        nodata: int | None = None,
+    ) -> Self:
         """Make a legend from names (values 1, 2, ...) or value-to-name; missing colours are spread over the hues."""
         table = dict(names) if isinstance(names, Mapping) else dict(enumerate(names, start=1))
         if not table:
@@ -59,7 +65,8 @@ class Legend:
             for i, (value, name) in enumerate(table.items())
         )
         values = {item.value for item in classes}
-        return cls(classes, nodata=0 if 0 not in values else 255 if max(values) <= 255 else MOST)
+        free = 0 if 0 not in values else 255 if max(values) <= 255 else MOST
+        return cls(classes, free if nodata is None else nodata)
 
     @property
     def fits_mask(self) -> bool:
@@ -114,8 +121,7 @@ class Legend:
         names = {int(c["value"]): str(c.get("description") or c["name"]) for c in items}
         hints = {int(c["value"]): str(c["color_hint"]) for c in items if c.get("color_hint")}
         colours = {v: (int(h[0:2], 16), int(h[2:4], 16), int(h[4:6], 16)) for v, h in hints.items()}
-        legend = cls.of(names, colours)
-        return legend if nodata is None else cls(legend.classes, nodata)
+        return cls.of(names, colours, nodata=nodata)
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys: equal legends give equal text."""

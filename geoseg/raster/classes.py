@@ -22,7 +22,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox, Window
-from geoseg.legend import MOST, Colour, Legend, LegendClass
+from geoseg.legend import MOST, Legend
 from geoseg.raster.admit import Admitted, admit, open_admitted
 from geoseg.raster.align import fits
 from geoseg.raster.band import Band
@@ -136,8 +136,10 @@ def open_classes(
     names = {value: name for value, name in named.names.items() if name.strip() and value != stated}
     values = sorted((names.keys() | occurring) - {stated})
     none = _free(values, stated)
+    all_names = {value: names.get(value, str(value)) for value in values}
     return ClassRaster(
-        file.path, file.geobox, _legend(values, names, named.colours, none), none,
+        file.path, file.geobox,
+        Legend.of(all_names, named.colours, nodata=none) if values else Legend((), none), none,
         "uint8" if max([*values, none]) <= 255 else "uint16", layer, stated, allow_remote, notes,
     )  # fmt: skip
 
@@ -186,14 +188,7 @@ def _free(values: list[int], stated: float | None) -> int:
     if stated is not None and stated.is_integer() and 0 <= stated <= (255 if narrow else MOST):
         return int(stated)
     candidates = (0, *range(255, 0, -1), *range(MOST, 255, -1))
-    return next(value for value in candidates if value not in used)
-
-
-def _legend(values: list[int], names: Mapping[int, str], colours: Mapping[int, Colour], nodata: int) -> Legend:
-    if not values:
-        return Legend((), nodata)
-    spread = Legend.of({value: names.get(value, str(value)) for value in values}, colours)
-    return Legend(tuple(LegendClass(c.value, c.name, c.colour) for c in spread.classes), nodata)
+    return int(next(value for value in candidates if value not in used))
 
 
 def _occurring(layer: Band, file: Admitted, stated: float | None, allow_remote: bool) -> set[int]:
