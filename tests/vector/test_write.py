@@ -59,7 +59,7 @@ def test_mean_confidence_is_a_column_where_it_is_known(tmp_path: Path) -> None:
 
 def test_the_same_polygons_give_the_same_bytes_however_they_come(tmp_path: Path) -> None:
     write_polygons(tmp_path / "a" / "p.gpkg", regions(), BOX, LEGEND)
-    batches = iter_polygons(lambda window: MASK[window.slices], BOX, block_size=30, workers=2)
+    batches = iter_polygons(lambda window: MASK[window.slices], BOX, block_size=30)
     write_polygons(tmp_path / "b" / "p.gpkg", batches, BOX, LEGEND)
     assert (tmp_path / "a" / "p.gpkg").read_bytes() == (tmp_path / "b" / "p.gpkg").read_bytes()
 

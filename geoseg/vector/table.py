@@ -1,0 +1,130 @@
+"""Table: polygons as Arrow batches, the same columns in the same order for every format, counted as they pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.grid.geobox import GeoBox
+from geoseg.legend import Legend
+from geoseg.vector.regions import Regions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+COLUMNS = ("class_id", "class_name", "area_m2", "area_ha", "perim_m", "n_pixels", "conf_mean")
+"""Names of ten letters at most, because a Shapefile keeps no more; ``conf_mean`` only where the regions know it."""
+BATCH = 20_000
+"""Polygons of a batch, whatever batches they come in: the pages and row groups of a file depend on it."""
+
+
+class PolygonTable:
+    """Polygons on their way into one file; lives as long as that file is written.
+
+    Attributes
+    ----------
+    n
+        How many polygons went through so far.
+    error
+        What stopped them on their way: GDAL only says that its source broke.
+    """
+
+    def __init__(self, regions: Regions | Iterable[Regions], geobox: GeoBox, legend: Legend, layer: str) -> None:
+        """Look at the first batch, which says whether there is a confidence."""
+        self._parts = iter([regions] if isinstance(regions, Regions) else regions)
+        self._first = next(self._parts, None) or Regions.empty()
+        self.geobox = geobox
+        self.legend = legend
+        self.layer = layer
+        self.n = 0
+        self.error: Exception | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, without the geometry's."""
+        return COLUMNS if self._first.confidence is not None else COLUMNS[:-1]
+
+    def regions(self) -> Iterator[Regions]:
+        """The polygons, once, in batches of :data:`BATCH`; shells counter-clockwise in the CRS, holes clockwise."""
+        try:
+            for part in _even(chain([self._first], self._parts)):
+                self.n += len(part)
+                yield _turned(part, self.geobox)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def schema(self, geometry: str = "geom") -> pa.Schema:
+        """The columns' Arrow types; the geometry, WKB, comes last."""
+        import pyarrow as pa
+
+        types = {"class_id": pa.int32(), "class_name": pa.string(), "n_pixels": pa.int64()}
+        fields = [(name, types.get(name, pa.float64())) for name in self.columns]
+        return pa.schema([*fields, (geometry, pa.binary())])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The polygons as record batches of :meth:`schema`."""
+        import pyarrow as pa
+
+        schema = self.schema()
+        for part in self.regions():
+            values = self.attributes(part)
+            arrays = [pa.array(values[name], schema.field(name).type) for name in self.columns]
+            yield pa.record_batch([*arrays, wkb_array(part, self.geobox)], schema=schema)
+
+    def attributes(self, part: Regions) -> dict[str, NDArray[np.generic]]:
+        """Values of all columns, by name."""
+        found, at = np.unique(part.values, return_inverse=True)
+        known = self.legend.names
+        names = np.array([known.get(int(value), str(value)) for value in found], dtype=object)
+        values: dict[str, NDArray[np.generic]] = {
+            "class_id": part.values.astype(np.int32),
+            "class_name": names[at],
+            "area_m2": part.area_m2,
+            "area_ha": part.area_m2 / 1e4,
+            "perim_m": part.perim_m,
+            "n_pixels": part.n_pixels,
+        }
+        return values if part.confidence is None else values | {"conf_mean": part.confidence}
+
+
+def wkb_array(part: Regions, geobox: GeoBox) -> pa.Array:
+    """Polygons as an Arrow array of well-known binary, in the geobox's CRS."""
+    import pyarrow as pa
+
+    from geoseg.vector.wkb import polygons_to_wkb
+
+    data, offsets = polygons_to_wkb(part.xy(geobox), part.rings, part.polygons)
+    return pa.Array.from_buffers(
+        pa.binary(), len(part), [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
+    )
+
+
+def _even(parts: Iterable[Regions]) -> Iterator[Regions]:
+    waiting: list[Regions] = []
+    count = 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part)
+        if count >= BATCH:
+            whole = Regions.concat(waiting)
+            stop = count - count % BATCH
+            yield from (whole.pick(start, start + BATCH) for start in range(0, stop, BATCH))
+            waiting, count = [whole.pick(stop, len(whole))], count - stop
+    rest = Regions.concat(waiting)
+    if len(rest):
+        yield rest
+
+
+def _turned(part: Regions, geobox: GeoBox) -> Regions:
+    """The same polygons, rings turned so that shells go counter-clockwise in the CRS."""
+    from geoseg.vector.outlines import turn_rings
+
+    a, b, _, d, e, _ = geobox.transform
+    coords = turn_rings(part.coords, part.rings, part.polygons, counterclockwise=a * e - b * d > 0)
+    return part if coords is part.coords else replace(part, coords=coords)
