@@ -10,7 +10,7 @@ import numpy as np
 
 from geoseg.grid.geobox import GeoBox
 from geoseg.vector.regions import Regions
-from geoseg.vector.table import PolygonTable, wkb_array
+from geoseg.vector.table import PolygonTable, bounds_of, wkb_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +48,7 @@ def _record(part: Regions, boxes: NDArray[np.float64], table: PolygonTable, sche
 def _boxes(part: Regions, geobox: GeoBox) -> NDArray[np.float64]:
     """(xmin, ymin, xmax, ymax) of each polygon, ``(n, 4)``."""
     xy = part.xy(geobox)
-    starts = part.rings[part.polygons[:-1]]
+    starts = part.rings[bounds_of(part)[:-1]]
     made: NDArray[np.float64] = np.hstack([np.minimum.reduceat(xy, starts), np.maximum.reduceat(xy, starts)])
     return made
 
@@ -57,7 +57,7 @@ def _geo(table: PolygonTable, whole: NDArray[np.float64]) -> dict[str, Any]:
     """The file's ``geo`` metadata, https://geoparquet.org/releases/v1.1.0."""
     column: dict[str, Any] = {
         "encoding": "WKB",
-        "geometry_types": ["Polygon"] if table.n else [],
+        "geometry_types": [table.geometry_type] if table.n else [],
         "crs": _projjson(table.geobox.crs),
         "orientation": "counterclockwise",
         "edges": "planar",

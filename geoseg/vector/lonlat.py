@@ -64,12 +64,13 @@ class ToLonLat:
         lon, lat = self._change.transform(xy[:, 0], xy[:, 1], errcheck=False)
         degrees = np.column_stack([lon, lat])
         degrees, hard = _unwrapped(degrees, rings)
+        features = np.arange(len(part) + 1) if part.parts is None else part.parts
         touched = np.logical_or.reduceat(hard, part.polygons[:-1]) if len(part) else np.zeros(0, bool)
         if not touched.any():
             degrees[:, 0] = np.clip(degrees[:, 0], -180, 180)
             turned = turn_rings(degrees, rings, part.polygons, counterclockwise=True)
-            return LonLatPolygons(turned, rings, part.polygons, np.arange(len(part) + 1))
-        return _with_cuts(degrees, rings, part.polygons, touched)
+            return LonLatPolygons(turned, rings, part.polygons, features)
+        return _with_cuts(degrees, rings, part.polygons, features, touched)
 
     @cached_property
     def _change(self):  # type: ignore[no-untyped-def]
@@ -93,7 +94,7 @@ class ToLonLat:
         most = min(max(lats, default=0.0), _NEAR_POLE)
         # A chord of length L bends away from a circle of radius r by L² / 8r.
         radius = _EARTH_M / max(math.tan(math.radians(most)), 0.1)
-        return max(math.sqrt(8 * radius * _BEND_M) / metres, 1.0)
+        return max(math.sqrt(8 * radius * _BEND_M) / metres, 1 / 16)
 
 
 def _unwrapped(degrees: Floats, rings: Ints) -> tuple[Floats, Bools]:
@@ -119,33 +120,34 @@ def _unwrapped(degrees: Floats, rings: Ints) -> tuple[Floats, Bools]:
     return out, half | open_ | pole | (low < -180 - _TINY) | (high > 180 + _TINY)
 
 
-def _with_cuts(degrees: Floats, rings: Ints, polygons: Ints, touched: Bools) -> LonLatPolygons:
+def _with_cuts(degrees: Floats, rings: Ints, polygons: Ints, features: Ints, touched: Bools) -> LonLatPolygons:
     """Cut the touched polygons with shapely, leave the others as they are, and make flat arrays of all."""
     import shapely
 
     degrees[:, 0] = np.where(np.isfinite(degrees[:, 0]), degrees[:, 0], np.nan)
-    shapes = np.full(len(polygons) - 1, shapely.MultiPolygon(), object)
+    shapes = np.full(len(features) - 1, None, object)
     for i in range(len(shapes)):
-        own = [degrees[rings[k] : rings[k + 1]] for k in range(polygons[i], polygons[i + 1])]
-        shapes[i] = _cut(own) if touched[i] else shapely.multipolygons([shapely.Polygon(own[0], own[1:])])
+        pieces = []
+        for j in range(features[i], features[i + 1]):
+            own = [degrees[rings[k] : rings[k + 1]] for k in range(polygons[j], polygons[j + 1])]
+            pieces += _cut(own) if touched[j] else [shapely.Polygon(own[0], own[1:])]
+        shapes[i] = shapely.MultiPolygon(pieces)
     lost = int(shapely.is_empty(shapes).sum())
     if lost:
         _log.warning("%d polygons lie where the projection reaches no place on Earth; they have no geometry", lost)
-    _, coords, (new_rings, new_polygons, features) = shapely.to_ragged_array(shapes)
-    new_rings, new_polygons = new_rings.astype(np.int64), new_polygons.astype(np.int64)
+    _, coords, offsets = shapely.to_ragged_array(shapes)
+    rings, polygons, features = (item.astype(np.int64) for item in offsets)
     coords = np.clip(coords, [-180, -90], [180, 90])
-    turned = turn_rings(coords, new_rings, new_polygons, counterclockwise=True)
-    return LonLatPolygons(turned, new_rings, new_polygons, features.astype(np.int64))
+    return LonLatPolygons(turn_rings(coords, rings, polygons, counterclockwise=True), rings, polygons, features)
 
 
-def _cut(rings: list[Floats]) -> shapely.MultiPolygon:
-    """One polygon of unwrapped rings as parts in -180 .. 180."""
+def _cut(rings: list[Floats]) -> list[shapely.Polygon]:
+    """One polygon of unwrapped rings as polygons in -180 .. 180."""
     import shapely
 
     shell, *holes = (_wrapped(ring) for ring in rings)
     whole = shapely.difference(shell, shapely.union_all(holes)) if holes else shell
-    parts = [part for part in getattr(whole, "geoms", [whole]) if part.geom_type == "Polygon" and part.area > 0]
-    return shapely.MultiPolygon(parts)
+    return [part for part in getattr(whole, "geoms", [whole]) if part.geom_type == "Polygon" and part.area > 0]
 
 
 def _wrapped(ring: Floats) -> shapely.Geometry:

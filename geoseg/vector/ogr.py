@@ -26,7 +26,9 @@ _CONFIG = {
 }
 
 
-def write_layer(path: Path, reader: pa.RecordBatchReader, table: PolygonTable, driver: str, **options: Any) -> None:
+def write_layer(
+    path: Path, reader: pa.RecordBatchReader, table: PolygonTable, driver: str, *, geometry_type: str = "", **options: Any
+) -> None:
     """Write one layer of polygons; ``options`` as :func:`pyogrio.write_arrow` takes them."""
     import pyogrio
 
@@ -36,8 +38,8 @@ def write_layer(path: Path, reader: pa.RecordBatchReader, table: PolygonTable, d
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # what GDAL only warns of (a value that does not fit) is a loss
             pyogrio.write_arrow(
-                reader, path, layer=table.layer, driver=driver, geometry_name="geom", geometry_type="Polygon",
-                crs=table.geobox.crs or None, **options,
+                reader, path, layer=table.layer, driver=driver, geometry_name="geom",
+                geometry_type=geometry_type or table.geometry_type, crs=table.geobox.crs or None, **options,
             )  # fmt: skip
     finally:
         pyogrio.set_gdal_config_options(before)

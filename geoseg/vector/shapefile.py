@@ -13,7 +13,7 @@ import numpy as np
 from geoseg.errors import ResourceError
 from geoseg.vector.ogr import check_count, reader_of, write_layer
 from geoseg.vector.regions import Regions
-from geoseg.vector.table import PolygonTable, wkb_array
+from geoseg.vector.table import PolygonTable, bounds_of, wkb_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +45,7 @@ def write(path: Path, table: PolygonTable, *, split: bool = False) -> None:
         target = numbered(path, number)
         options = {"DBF_DATE_LAST_UPDATE": _DATE, "SPATIAL_INDEX": "NO"}
         reader = reader_of(table, schema, batches)
-        write_layer(target, reader, table, "ESRI Shapefile", layer_options=options, encoding="UTF-8")
+        write_layer(target, reader, table, "ESRI Shapefile", geometry_type="Polygon", layer_options=options, encoding="UTF-8")
         parts.check(target)
     check_count(parts.n, table)
 
@@ -110,7 +110,8 @@ class _Parts:
 
 def _record_sizes(part: Regions) -> NDArray[np.int64]:
     """Bytes of each polygon in a .shp (ESRI Shapefile Technical Description, 1998, table 9)."""
-    rings, points = np.diff(part.polygons), np.diff(part.rings[part.polygons])
+    rings = np.diff(polygons := bounds_of(part))
+    points = np.diff(part.rings[polygons])
     made: NDArray[np.int64] = 8 + 44 + 4 * rings + 16 * points
     return made
 

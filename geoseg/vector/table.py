@@ -49,6 +49,11 @@ class PolygonTable:
         """Names of the columns, without the geometry's."""
         return COLUMNS if self._first.confidence is not None else COLUMNS[:-1]
 
+    @property
+    def geometry_type(self) -> str:
+        """``Polygon`` or ``MultiPolygon``, the same for all."""
+        return self._first.geometry_type
+
     def regions(self) -> Iterator[Regions]:
         """The polygons, once, in batches of :data:`BATCH`; shells counter-clockwise in the CRS, holes clockwise."""
         try:
@@ -94,15 +99,20 @@ class PolygonTable:
 
 
 def wkb_array(part: Regions, geobox: GeoBox) -> pa.Array:
-    """Polygons as an Arrow array of well-known binary, in the geobox's CRS."""
+    """Polygons or multipolygons as an Arrow array of well-known binary, in the geobox's CRS."""
     import pyarrow as pa
 
     from geoseg.vector.wkb import polygons_to_wkb
 
-    data, offsets = polygons_to_wkb(part.xy(geobox), part.rings, part.polygons)
+    data, offsets = polygons_to_wkb(part.xy(geobox), part.rings, part.polygons, part.parts)
     return pa.Array.from_buffers(
         pa.binary(), len(part), [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
     )
+
+
+def bounds_of(part: Regions) -> NDArray[np.int64]:
+    """Offsets of the regions in the rings: those of the polygons, or of the first polygon of each where there are parts."""
+    return part.polygons if part.parts is None else part.polygons[part.parts]
 
 
 def _even(parts: Iterable[Regions]) -> Iterator[Regions]:

@@ -14,17 +14,31 @@ if TYPE_CHECKING:
 
 
 def polygons_to_wkb(
-    xy: NDArray[np.float64], rings: NDArray[np.int64], polygons: NDArray[np.int64]
+    xy: NDArray[np.float64],
+    rings: NDArray[np.int64],
+    polygons: NDArray[np.int64],
+    parts: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Bytes of all polygons one after another, and where each begins ``(n + 1,)``; coordinates ``(v, 2)``."""
+    """Bytes of all polygons one after another, and where each begins ``(n + 1,)``; coordinates ``(v, 2)``.
+
+    With ``parts``, offsets in the polygons, those of multipolygons.
+    """
     ring_count = np.diff(polygons)
     vertex_count = rings[polygons[1:]] - rings[polygons[:-1]]
     offsets = np.zeros(len(polygons), np.int64)
     np.cumsum(9 + 4 * ring_count + 16 * vertex_count, out=offsets[1:])
-    out = np.empty(int(offsets[-1]), np.uint8)
+    little = sys.byteorder == "little"
     raw = np.ascontiguousarray(xy, np.float64).view(np.uint8).reshape(-1, 16)
-    _write(out, offsets, raw, rings, polygons, sys.byteorder == "little")
-    return out, offsets
+    if parts is None:
+        out = np.empty(int(offsets[-1]), np.uint8)
+        _write(out, offsets, raw, rings, polygons, little)
+        return out, offsets
+    starts = offsets[parts] + 9 * np.arange(len(parts))
+    out = np.empty(int(starts[-1]), np.uint8)
+    inside = offsets[:-1] + 9 * (1 + np.repeat(np.arange(len(parts) - 1), np.diff(parts)))
+    _write(out, inside, raw, rings, polygons, little)
+    _heads(out, starts, parts, little)
+    return out, starts
 
 
 @jit
@@ -42,6 +56,14 @@ def _write(out, offsets, raw, rings, polygons, little):  # type: ignore[no-untyp
                 for byte in range(16):
                     out[at + byte] = raw[k, byte]
                 at += 16
+
+
+@jit
+def _heads(out, starts, parts, little):  # type: ignore[no-untyped-def]
+    for i in range(len(parts) - 1):
+        out[starts[i]] = little
+        _put(out, starts[i] + 1, 6, little)  # wkbMultiPolygon
+        _put(out, starts[i] + 5, parts[i + 1] - parts[i], little)
 
 
 @jit
