@@ -16,7 +16,7 @@ def area_before(col, line, pixel, before, cols):  # type: ignore[no-untyped-def]
 
 @jit
 def count_classes(strip, row, table, n_pixels, area):  # type: ignore[no-untyped-def]
-    """Add a strip's pixels and areas to the 256 entries of ``n_pixels`` and ``area`` (int64), run by run."""
+    """Add a strip's pixels and areas to the entries of ``n_pixels`` and ``area`` (int64, one a value), run by run."""
     first, rows, cols, pixel, before = table
     height, width = strip.shape
     for r in range(height):

@@ -90,9 +90,12 @@ class Lattice:
         ``(dc, dr)`` pixels is ``sqrt(E dc² + 2 F dc dr + G dr²)`` metres long.
         """
         rows, cols = self.geobox.shape
-        flat = self._cols >= cols
-        # Nodes stand closer where areas change faster.
-        row_step, col_step = min(64, self._rows**2), min(64, self._cols**2)
+        # An equal-area projection has equal pixels and lengths that change all the same: look at both.
+        few = self._ground.metric(np.linspace(0, rows, 9), np.linspace(0, cols, 9))[..., ::2]
+        flat = self._cols >= cols and float(np.ptp(few, axis=1).max()) <= _FLAT * float(np.abs(few).max())
+        # Nodes stand closer where areas change faster, and are 64 at least: a small raster may be a continent.
+        row_step = max(min(64, self._rows**2, rows // 64), 1)
+        col_step = max(min(64, self._cols**2, cols // 64), 1)
         down = 1 + min(max(-(-rows // row_step), 1), 4096 if flat else 256)
         across = 2 if flat else 1 + min(max(-(-cols // col_step), 1), 256)
         nodes = self._ground.metric(np.linspace(0, rows, down), np.linspace(0, cols, across))

@@ -39,19 +39,26 @@ def finish_rings(vertices: Vertices, offsets: Ints, region: Ints, regions: int) 
 
 @jit
 def ring_lengths(coords, rings, nodes, row_step, col_step):  # type: ignore[no-untyped-def]
-    """Length of each ring in metres: Simpson's rule along each edge over the metric of :attr:`Lattice.metric`."""
+    """Length of each ring in metres: Simpson's rule along each edge over the metric of :attr:`Lattice.metric`.
+
+    Long edges are measured in pieces of at most 64 pixels, about the distance of the metric's nodes.
+    """
     out = np.zeros(len(rings) - 1)
     for i in range(len(out)):
         total = 0.0
         for k in range(rings[i], rings[i + 1] - 1):
             x0, y0, x1, y1 = float(coords[k, 0]), float(coords[k, 1]), float(coords[k + 1, 0]), float(coords[k + 1, 1])
-            dx, dy = x1 - x0, y1 - y0
-            middle = _speed(nodes, (y0 + y1) / 2 / row_step, (x0 + x1) / 2 / col_step, dx, dy)
-            if abs(dx) + abs(dy) > 16:
-                ends = _speed(nodes, y0 / row_step, x0 / col_step, dx, dy)
-                ends += _speed(nodes, y1 / row_step, x1 / col_step, dx, dy)
-                middle = (ends + 4 * middle) / 6
-            total += middle
+            length = abs(x1 - x0) + abs(y1 - y0)
+            pieces = int(length / 64) + 1
+            dx, dy = (x1 - x0) / pieces, (y1 - y0) / pieces
+            for piece in range(pieces):
+                x, y = x0 + piece * dx, y0 + piece * dy
+                middle = _speed(nodes, (y + dy / 2) / row_step, (x + dx / 2) / col_step, dx, dy)
+                if length > 16:
+                    ends = _speed(nodes, y / row_step, x / col_step, dx, dy)
+                    ends += _speed(nodes, (y + dy) / row_step, (x + dx) / col_step, dx, dy)
+                    middle = (ends + 4 * middle) / 6
+                total += middle
         out[i] = total
     return out
 

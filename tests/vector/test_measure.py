@@ -14,7 +14,7 @@ from pyproj import CRS, Transformer
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.vector.lattice import Lattice
-from geoseg.vector.measure import AreaCounter, write_areas
+from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
 from geoseg.vector.polygonize import polygonize
 
 LEGEND = Legend.of(["a", "b", "c"])
@@ -34,6 +34,10 @@ BOXES = {
     "utm across the antimeridian": ("EPSG:32601", (1000, 0, 0.8e5, 0, -1000, 7.2e6), (80, 200)),
     "south up": ("EPSG:32733", (20, 0, 5e5, 0, 20, 8e6), (50, 60)),
     "equal area": ("EPSG:6933", (1000, 0, 1e6, 0, -1000, 5e6), (60, 60)),
+    "equal area where lengths change along a row": ("ESRI:54008", (5000, 0, 8e6, 0, -5000, 6e6), (90, 80)),
+    "azimuthal equal area": ("EPSG:3035", (20000, 0, 3e6, 0, -20000, 4e6), (80, 90)),
+    "sphere": ("+proj=sinu +R=6371007.181 +units=m", (500, 0, 1e6, 0, -500, 6e6), (60, 60)),
+    "feet of GRS 80": ("EPSG:2263", (100, 0, 9e5, 0, -100, 3e5), (50, 60)),
     "british grid (feet of Airy)": ("EPSG:27700", (25, 0, 4e5, 0, -25, 3e5), (50, 50)),
 }
 
@@ -136,12 +140,48 @@ def test_areas_and_perimeters_of_polygons_are_geodesic(geobox: GeoBox) -> None:
             assert regions.perim_m[i] == pytest.approx(sum(ring[1] for ring in outline), rel=2e-4)
 
 
+def test_long_edges_are_as_long_as_many_short_ones() -> None:
+    """A polygon over the whole raster: its edges run through all that the metric changes."""
+    for crs, transform, shape in [
+        ("EPSG:4326", (0.5, 0, 10, 0, -0.5, 85), (340, 100)), ("EPSG:3035", (5000, 0, 2e6, 0, -5000, 5e6), (700, 800)),
+        ("EPSG:3413", (20000, 0, -3e6, 0, -20000, 3e6), (300, 300)), ("EPSG:32660", (2000, 0, -4e5, 0, -2000, 7e6), (700, 800)),
+    ]:  # fmt: skip
+        box = GeoBox(shape, tuple(map(float, transform)), CRS(crs).to_wkt())
+        regions = polygonize(lambda window, shape=shape: np.ones(shape, np.uint8)[window.slices], box)
+        rows, cols = shape
+        around = [(0, 0), (0, rows), (cols, rows), (cols, 0), (0, 0)]
+        ring = shapely.get_coordinates(shapely.segmentize(shapely.LineString(around), 8))
+        area, length = geodesic_of(box, *ring.T)
+        assert regions.perim_m[0] == pytest.approx(length, rel=1e-4)
+        assert regions.area_m2[0] == pytest.approx(area, rel=1e-4)
+
+
 def test_a_crs_without_an_ellipsoid_is_measured_in_the_plane_and_says_so() -> None:
     local = 'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
     counter = AreaCounter(GeoBox((4, 5), (2.0, 0, 0, 0, -2.0, 0), local), LEGEND)
     counter.add(0, np.ones((4, 5), np.uint8))
     assert counter.rows()[0].area_m2 == pytest.approx(80)
     assert counter.rows()[0].area_method == "planar"
+
+
+def test_classes_of_sixteen_bits_are_counted() -> None:
+    legend = Legend.of({311: "forest", 40000: "change"})
+    counter = AreaCounter(GeoBox((2, 3), (10.0, 0, 5e5, 0, -10.0, 5e6), CRS(32632).to_wkt()), legend)
+    counter.add(0, np.array([[311, 0, 40000], [311, 311, 7]], np.uint16))
+    assert [(row.class_id, row.class_name, row.n_pixels) for row in counter.rows()] == [
+        (311, "forest", 3), (40000, "change", 1), (7, "7", 1),
+    ]  # fmt: skip
+    assert sum(row.share for row in counter.rows()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("-2", "-2"), ("+x", "'+x"), ("water", "water"), ("a=b", "a=b")],
+)
+def test_no_name_is_a_formula_in_a_table(tmp_path, name: str, cell: str) -> None:
+    write_areas(tmp_path / "areas.csv", [ClassArea(1, name, 0, 0.0, 0.0, 0.0, "planar")])
+    with (tmp_path / "areas.csv").open() as file:
+        assert next(csv.DictReader(file))["class_name"] == cell
 
 
 def test_areas_csv_has_a_line_for_each_class_of_the_legend(tmp_path) -> None:
