@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from geoseg.config import SegmentSettings
+    from geoseg.config import PolygonizeSettings, SegmentSettings, SieveSettings
     from geoseg.errors import GeosegError
     from geoseg.jobs.segment import SegmentResult, segment
+    from geoseg.jobs.sieve import SieveResult, sieve
+    from geoseg.jobs.vectorize import PolygonizeResult, polygonize
     from geoseg.legend import Legend
     from geoseg.model.bundle import Bundle, open_bundle
     from geoseg.raster.scene import Scene, open_scene
@@ -22,24 +24,36 @@ __all__ = [
     "Bundle",
     "GeosegError",
     "Legend",
+    "PolygonizeResult",
+    "PolygonizeSettings",
     "Scene",
     "SegmentResult",
     "SegmentSettings",
+    "SieveResult",
+    "SieveSettings",
     "open_bundle",
     "open_scene",
+    "polygonize",
     "segment",
+    "sieve",
 ]
 
 _HOME = {
     "Bundle": "model.bundle",
     "GeosegError": "errors",
     "Legend": "legend",
+    "PolygonizeResult": "jobs.vectorize",
+    "PolygonizeSettings": "config",
     "Scene": "raster.scene",
     "SegmentResult": "jobs.segment",
     "SegmentSettings": "config",
+    "SieveResult": "jobs.sieve",
+    "SieveSettings": "config",
     "open_bundle": "model.bundle",
     "open_scene": "raster.scene",
+    "polygonize": "jobs.vectorize",
     "segment": "jobs.segment",
+    "sieve": "jobs.sieve",
 }
 
 

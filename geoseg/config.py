@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from geoseg.errors import UsageError
 
@@ -28,6 +30,60 @@ class Settings(BaseModel):
             raise UsageError.of("SETTING", key, first["msg"], known) from None
 
 
+class PerClass(Settings):
+    """A number for some classes, by name or value, and one for all others.
+
+    Also made from a number, from a mapping of classes, and from what the command line takes: ``500``,
+    ``water=500,tree=2000``, ``1000,water=500``.
+    """
+
+    others: float = Field(0.0, ge=0, allow_inf_nan=False)
+    classes: dict[str, float] = {}
+
+    @property
+    def any(self) -> bool:
+        """True when a number is not 0."""
+        return bool(self.others or any(self.classes.values()))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return _per_class(given)
+        if isinstance(given, int | float):
+            return {"others": given}
+        if isinstance(given, Mapping) and not isinstance(given.get("classes"), Mapping) and set(given) != {"others"}:
+            return {"classes": {str(name): number for name, number in given.items()}}
+        return given
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, number in self.classes.items():
+            if not (math.isfinite(number) and number >= 0):
+                raise ValueError(f"{name}={number:g} must be a number of 0 or more")
+        return self
+
+
+def _per_class(text: str) -> dict[str, Any]:
+    """Read ``1000,water=500``; a class that is named twice, or two plain numbers, are a ValueError."""
+    others, classes = [], {}
+    for item in text.split(","):
+        name, given, number = (part.strip() for part in item.rpartition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            raise ValueError(f"{item.strip()!r} is neither a number nor CLASS=NUMBER") from None
+        if not given:
+            others.append(value)
+        elif not name or name in classes:
+            raise ValueError(f"{item.strip()!r} {'names a class again' if name else 'names no class'}")
+        else:
+            classes[name] = value
+    if len(others) > 1:
+        raise ValueError(f"{text!r} has more than one number without a class")
+    return {"others": others[0] if others else 0.0, "classes": classes}
+
+
 class FilterChoice(Settings):
     """Filters after stitching, in the order in which they run; 0 is off. Radii in pixels, ``min_area`` in m2."""
 
@@ -35,9 +91,42 @@ class FilterChoice(Settings):
     majority: int = Field(0, ge=0, le=64, description="radius of the majority window, pixels")
     opening: int = Field(0, ge=0, le=64, description="radius of the morphological opening, pixels")
     closing: int = Field(0, ge=0, le=64, description="radius of the morphological closing, pixels")
-    min_area: float = Field(
-        0.0, ge=0, description="smallest region, m2; smaller ones join the neighbour with the longest border"
+    min_area: PerClass = Field(
+        PerClass(), description="smallest region, m2, also by class; smaller ones join the neighbour of longest border"
     )
+
+
+class SieveSettings(Settings):
+    """How small regions of a mask join their neighbours; one of ``min_area`` (m2) and ``min_pixels`` is given."""
+
+    min_area: PerClass = Field(PerClass(), description="smallest region, m2, also by class")
+    min_pixels: PerClass = Field(PerClass(), description="smallest region, pixels, also by class")
+    connectivity: Literal[4, 8] = 4
+    band: int | None = Field(None, ge=1, description="band of the classes, 1-based; needed where there are several")
+    nodata: int | None = Field(None, description="value that means no class; None: what the file says")
+    assume_crs: str | None = Field(None, description="CRS of a mask that names none")
+    workers: int | None = Field(None, ge=1, description="threads; None: the processors, at most 8")
+    overwrite: bool = False
+
+
+class PolygonizeSettings(Settings):
+    """How a mask becomes polygons: which regions, how their outlines run, and where the work is done."""
+
+    min_area: PerClass = Field(PerClass(), description="smallest region, m2, also by class")
+    simplify: float = Field(0.0, ge=0, allow_inf_nan=False, description="tolerance, metres")
+    smooth: bool = Field(False, description="cut the staircase of outlines")
+    connectivity: Literal[4, 8] = 4
+    classes: tuple[str, ...] = Field((), description="classes that become polygons, by name or value; none: all")
+    confidence: str | None = Field(None, description="raster of percents on the mask's grid")
+    band: int | None = Field(None, ge=1, description="band of the classes, 1-based; needed where there are several")
+    nodata: int | None = Field(None, description="value that means no class; None: what the file says")
+    assume_crs: str | None = Field(None, description="CRS of a mask that names none")
+    block_size: int = Field(2048, ge=1, description="strips have about as many pixels as a block of this side")
+    workers: int = Field(0, ge=0, description="local worker processes; 0: the threads of this process")
+    scheduler: str | None = None
+    split: bool = Field(False, description="several Shapefiles of at most 2 GB each")
+    overwrite: bool = False
+    progress: str | None = Field(None, description="file that gets one JSON line for each strip")
 
 
 class SegmentSettings(Settings):
@@ -67,6 +156,7 @@ class SegmentSettings(Settings):
     probabilities: bool = False
     only: Literal["mask"] | None = None
     simplify: float = Field(0.0, ge=0, description="tolerance, metres")
+    smooth: bool = Field(False, description="cut the staircase of outlines")
     filters: FilterChoice = FilterChoice()
     aoi: str | None = Field(None, description="file of polygons; pixels outside become nodata")
     mask_with: str | None = Field(None, description="bundle whose classes turn pixels to nodata")

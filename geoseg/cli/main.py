@@ -28,6 +28,8 @@ VERBS = {
     "info": "What a scene is, and whether a bundle fits it.",
     "plan": "Chips, blocks, memory, bytes and estimated time of a run.",
     "segment": "The main job: a scene to a class map, polygons and areas.",
+    "polygonize": "A class raster to polygons with areas, in the format of the extension.",
+    "sieve": "A class raster without small regions: each joins its neighbour.",
     "train": "A bundle from a labelled scene.",
     "bundle": "Look at a bundle, check it, take one in.",
 }

@@ -70,6 +70,34 @@ class Number(click.types.FloatParamType):
         return number
 
 
+class ByClass(click.ParamType):
+    """A number for all classes, numbers by class, or both: ``500``, ``water=500,tree=2000``, ``1000,water=500``.
+
+    Gives a :class:`geoseg.config.PerClass`. Whether the classes exist shows when the mask is opened.
+    """
+
+    name = "number by class"
+
+    def __init__(self, *, whole: bool = False) -> None:
+        """``whole``: integers only."""
+        self.whole = whole
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the numbers."""
+        from geoseg.config import PerClass
+
+        if not isinstance(value, str):
+            return value
+        try:
+            made = PerClass.model_validate(value)
+        except ValueError as error:
+            reasons = getattr(error, "errors", list)()
+            self.fail(reasons[0]["msg"].removeprefix("Value error, ") if reasons else str(error), param, ctx)
+        if self.whole and not all(number.is_integer() for number in (made.others, *made.classes.values())):
+            self.fail(f"{value!r} is not in whole numbers", param, ctx)
+        return made
+
+
 class SomePath(click.Path):
     """A path that is not empty: ``--aoi "$AOI"`` with AOI unset must not mean "no limit"."""
 
@@ -210,10 +238,15 @@ scheduler = click.option("--scheduler", metavar="ADDRESS", help="A running Dask 
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of a table.")
 min_area = click.option(
-    "--min-area", type=click.FloatRange(min=0), metavar="M2", help="Absorb regions below this area into a neighbour."
-)
+    "--min-area", type=ByClass(), metavar="M2|CLASS=M2,...",
+    help="Absorb regions below this area into a neighbour; by class, others stay unless a plain number is there too.",
+)  # fmt: skip
 simplify = click.option(
-    "--simplify", type=click.FloatRange(min=0), metavar="M", help="Simplify shared boundaries by this tolerance."
+    "--simplify", type=click.FloatRange(min=0), metavar="M",
+    help="Leave out vertices of shared boundaries whose triangle with their neighbours is smaller than M x M metres.",
+)  # fmt: skip
+smooth = click.option(
+    "--smooth", is_flag=True, help="Cut the staircase of shared boundaries, before they are simplified."
 )
 
 

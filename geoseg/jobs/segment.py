@@ -24,6 +24,7 @@ from geoseg.jobs.outputs import Outputs
 from geoseg.jobs.plan import Plan, fitted, make_plan
 from geoseg.jobs.products import Facts, write_products
 from geoseg.jobs.settle import SettledMask, filter_settings, seam_score_of, settled
+from geoseg.jobs.sieve import by_value
 from geoseg.mask.score import HaloProposal
 from geoseg.mask.stitch import StitchSettings
 from geoseg.model.bundle import Bundle, open_bundle
@@ -110,6 +111,7 @@ class _Run:
         s = self.settings
         cluster = ClusterSettings(s.workers, s.scheduler, s.device, s.threads)
         make_plan(self.scene, self.bundle, s)  # refuse what cannot be planned before anything starts
+        by_value(s.filters.min_area, self.bundle.legend)  # and classes that there are not
         clouds = clouds_of(self.whole, self.scene, s)
         aoi = read_aoi(s.aoi, self.scene.geobox) if s.aoi else None
         with self.outputs.claim() as journal, connect(cluster) as pool:

@@ -1,94 +1,134 @@
-"""Labels: number the connected regions of equal value in a tile (two passes and a union-find)."""
+"""Labels: number the connected regions of equal value in a tile, run by run (two passes and a union-find).
+
+A run is a stretch of equal pixels in a row. Pixels are looked at to find the runs; all else costs what the runs cost.
+"""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from geoseg.raster.jit import jit
+from geoseg.raster.sets import find, unite
 
-Bytes = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int32]
-Ints = npt.NDArray[np.int64]
-
-
-@jit
-def find(parent: Ints, i: int) -> int:
-    """The root of ``i``; the path to it is halved."""
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
+Values = npt.NDArray[np.uint8 | np.uint16]
+Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
 
 
-@jit
-def unite(parent: Ints, i: int, j: int) -> int:
-    """Join the trees of ``i`` and ``j``; the lower root stays and is returned."""
-    a = find(parent, i)
-    b = find(parent, j)
-    if a < b:
-        parent[b] = a
-        return a
-    parent[a] = b
-    return b
+class Runs(NamedTuple):
+    """The runs of a tile, row-major, and the piece (a region of the tile) that each belongs to.
 
-
-@jit
-def label(mask: Bytes, nodata: int, diagonal: bool) -> tuple[Labels, int]:
-    """Number the regions of ``mask`` from 1 in the row-major order of their first pixels; nodata is 0.
-
-    Returns the labels, int32 (rows, cols), and the number of regions. ``diagonal``: pixels that touch at a corner
-    are connected too.
+    ``col`` and ``value`` have one entry a run; those of row ``r`` are ``rows[r] .. rows[r + 1]``, and ``col`` has one
+    entry more. ``piece`` is -1 where nodata; pieces are numbered in the order of their first pixels.
     """
-    labels = np.zeros(mask.shape, np.int32)
-    parent = np.zeros(1024, np.int64)
-    count = 0
-    for row in range(mask.shape[0]):
-        if len(parent) < count + mask.shape[1] + 1:
-            parent = np.append(parent, np.zeros(len(parent) + mask.shape[1], np.int64))
-        count = _label_row(mask, labels, parent, row, count, nodata, diagonal)
-    return labels, _renumber(labels, parent, count)
+
+    col: Ints
+    value: Values
+    rows: Longs
+    piece: Ints
+    count: int
+
+
+def label(mask: Values, nodata: int, diagonal: bool) -> Runs:
+    """Runs and pieces of ``mask``, uint8 or uint16 (rows, cols); ``diagonal``: corners connect too."""
+    col, value, rows = find_runs(np.ascontiguousarray(mask))
+    piece, count = _join(col, value, rows, mask.shape[1], nodata, diagonal)
+    return Runs(col, value, rows, piece, count)
+
+
+def relabel(runs: Runs, mask: Values, table: Values) -> Values:
+    """A copy of ``mask`` in which piece ``i`` has the value ``table[i]``."""
+    out = mask.copy()
+    _paint(runs.col, runs.value, runs.rows, runs.piece, table, out)
+    return out
 
 
 @jit
-def _label_row(mask: Bytes, labels: Labels, parent: Ints, row: int, count: int, nodata: int, diagonal: bool) -> int:
-    """Label a row run by run: each takes the label of what it touches above, and unites what is not yet one."""
-    cols = mask.shape[1]
+def find_runs(mask: Values) -> tuple[Ints, Values, Longs]:
+    """First column and value of each run, and the first run of each row, with the number of runs at its end."""
+    height, width = mask.shape
+    n = height
+    for r in range(height):
+        left, right = mask[r, :-1], mask[r, 1:]
+        for c in range(width - 1):
+            n += left[c] != right[c]
+    col = np.empty(n + 1, np.int32)
+    value = np.empty(n, mask.dtype)
+    rows = np.empty(height + 1, np.int64)
+    n = 0
+    for r in range(height):
+        rows[r] = n
+        col[n] = 0
+        value[n] = mask[r, 0]
+        n += 1
+        left, right = mask[r, :-1], mask[r, 1:]
+        for c in range(width - 1):
+            if left[c] != right[c]:
+                col[n] = c + 1
+                value[n] = right[c]
+                n += 1
+    rows[height] = n
+    col[n] = 0
+    return col, value, rows
+
+
+@jit
+def end_of(col: Ints, rows: Longs, r: int, i: int, width: int) -> int:
+    """The column after run ``i`` of row ``r``."""
+    return np.int64(col[i + 1]) if i + 1 < rows[r + 1] else width
+
+
+@jit
+def _join(col: Ints, value: Values, rows: Longs, width: int, nodata: int, diagonal: bool) -> tuple[Ints, int]:
+    """The piece of each run, and how many there are."""
+    parent = np.arange(len(value)).astype(np.int32)
     reach = 1 if diagonal else 0
-    col = 0
-    while col < cols:
-        value = mask[row, col]
-        stop = col + 1
-        while stop < cols and mask[row, stop] == value:
-            stop += 1
-        if value != nodata:
-            own = 0
-            for near in range(max(col - reach, 0), min(stop + reach, cols) if row > 0 else 0):
-                if mask[row - 1, near] == value and labels[row - 1, near] != own:
-                    other = labels[row - 1, near]
-                    own = other if own == 0 else unite(parent, own, other)
-            if own == 0:
-                count += 1
-                own = count
-                parent[own] = own
-            labels[row, col:stop] = own
-        col = stop
-    return count
+    for r in range(1, len(rows) - 1):
+        i = rows[r - 1]
+        for j in range(rows[r], rows[r + 1]):
+            start = col[j] - reach
+            stop = end_of(col, rows, r, j, width) + reach
+            while end_of(col, rows, r - 1, i, width) <= start:
+                i += 1
+            k = i
+            while k < rows[r] and col[k] < stop:
+                if value[k] == value[j] and value[j] != nodata:
+                    unite(parent, k, j)
+                k += 1
+    return _number(parent, value, nodata)
 
 
 @jit
-def _renumber(labels: Labels, parent: Ints, count: int) -> int:
-    """Replace provisional labels by final ones; a root is the lowest label, so the order stays that of first pixels."""
-    final = np.zeros(count + 1, np.int32)
-    regions = 0
-    for i in range(1, count + 1):
-        root = find(parent, i)
-        if root == i:
-            regions += 1
-            final[i] = regions
+def _number(parent: Ints, value: Values, nodata: int) -> tuple[Ints, int]:
+    """Number the roots; a root is the lowest of its runs, so the order is that of first pixels."""
+    piece = np.empty(len(parent), np.int32)
+    count = 0
+    for i in range(len(parent)):
+        root = find(parent, np.int32(i))
+        if value[i] == nodata:
+            piece[i] = -1
+        elif root == i:
+            piece[i] = count
+            count += 1
         else:
-            final[i] = final[root]
-    for row in range(labels.shape[0]):
-        for col in range(labels.shape[1]):
-            labels[row, col] = final[labels[row, col]]
-    return regions
+            piece[i] = piece[root]
+    return piece, count
+
+
+@jit
+def _paint(col: Ints, value: Values, rows: Longs, piece: Ints, table: Values, out: Values) -> None:
+    height, width = out.shape
+    for r in range(height):
+        for i in range(rows[r], rows[r + 1]):
+            if piece[i] >= 0 and table[piece[i]] != value[i]:
+                out[r, col[i] : end_of(col, rows, r, i, width)] = table[piece[i]]
+
+
+def as_array(runs: Runs, shape: tuple[int, int]) -> Any:
+    """The piece of every pixel, int32 ``shape``, -1 where nodata."""
+    lengths = np.diff(runs.col[:-1], append=0)
+    lengths[runs.rows[1:] - 1] = shape[1] - runs.col[runs.rows[1:] - 1]
+    return np.repeat(runs.piece, lengths).reshape(shape)

@@ -1,235 +1,368 @@
-"""Regions: the graph of a mask's regions that the sieve works on, gathered tile by tile and joined along the seams.
+"""Regions: what the sieve knows of a mask's regions, gathered tile by tile and laid together along the seams.
 
-Kept is what the sieve needs: of each region its class, size and first pixel, and borders where a side may be small.
+A piece is a region of one tile. Of each piece are kept its class, pixels, area and first pixel, and its borders where it
+is small; pieces that a seam cuts are pairs to be joined. Nothing else of the pixels is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from geoseg.errors import ResourceError
 from geoseg.grid.geobox import Window
-from geoseg.mask.labels import find, label, unite
+from geoseg.mask.labels import Ints, Longs, Runs, Values, end_of, label
 from geoseg.raster.jit import jit
 
-Bytes = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int32]
-Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class AreaTable(Protocol):
+    """Areas of the pixels of some rows as integers; see :class:`geoseg.vector.lattice.AreaTable`."""
+
+    @property
+    def first(self) -> int: ...  # noqa: D102
+    @property
+    def rows(self) -> int: ...  # noqa: D102
+    @property
+    def cols(self) -> int: ...  # noqa: D102
+    @property
+    def pixel(self) -> Longs: ...  # noqa: D102
+    @property
+    def before(self) -> Longs: ...  # noqa: D102
+
+
+Areas = Callable[[int, int], AreaTable]
+"""First row and the row after the last, to the areas of the pixels between them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Borders:
-    """Directed borders: from region ``start`` to ``end``, ``length`` pixel edges (0: they touch at corners only)."""
+class Minimum:
+    """The smallest region that stays, by class.
+
+    Attributes
+    ----------
+    least
+        int64 (65536,), by class value: regions of less are small; 0: never. In pixels or, with ``by_area``, in units of
+        ``areas``.
+    areas
+        What pixels weigh; None: each 1.
+    """
+
+    least: Longs
+    areas: Areas | None = None
+    by_area: bool = False
+
+    @classmethod
+    def of(
+        cls, others: int, classes: dict[int, int] | None = None, *, areas: Areas | None = None, by_area: bool = False
+    ) -> Minimum:
+        """One number for ``classes`` each, by value, and one for all others."""
+        least = np.full(1 << 16, others, np.int64)
+        for value, number in (classes or {}).items():
+            least[value] = number
+        return cls(least, areas, by_area)
+
+    @property
+    def any(self) -> bool:
+        """False when nothing can be small."""
+        return bool((self.least > (0 if self.by_area else 1)).any())
+
+
+class Line(NamedTuple):
+    """Pixels along a seam: number of the piece (-1: nodata), its class, and whether it is small in its tile."""
+
+    piece: Longs
+    value: Values
+    small: Bools
+
+    def between(self, start: int, stop: int) -> Line:
+        """Pixels ``start .. stop``."""
+        return Line(*(part[start:stop] for part in self))
+
+
+class Borders(NamedTuple):
+    """Directed borders: from piece ``start`` to ``end``, ``length`` pixel edges (0: they touch at corners only)."""
 
     start: Ints
     end: Ints
     length: Ints
 
-    @classmethod
-    def summed(cls, start: Ints, end: Ints, length: Ints) -> Borders:
-        """Equal pairs added up, sorted by start and end."""
-        if not len(start):
-            return cls(start, end, length)
-        pairs = start << 32 | end  # twice as fast to sort as two columns; a mask of 2**31 regions would not fit anyway
-        order = np.argsort(pairs)
-        pairs = pairs[order]
-        first = np.flatnonzero(np.r_[True, pairs[1:] != pairs[:-1]])
-        return cls(pairs[first] >> 32, pairs[first] & 0xFFFFFFFF, np.add.reduceat(length[order], first))
 
-    @classmethod
-    def joined(cls, parts: list[Borders]) -> Borders:
-        """All parts, added up."""
-        empty = np.zeros(0, np.int64)
-        columns = [[empty, *(getattr(part, name) for part in parts)] for name in ("start", "end", "length")]
-        return cls.summed(*(np.concatenate(column) for column in columns))
+@dataclass(frozen=True, slots=True)
+class TilePieces:
+    """The pieces of one tile, numbered from 0: one entry each, borders that start at small ones, and the tile's edges."""
+
+    value: Values
+    pixels: Ints
+    area: Longs
+    first: Longs
+    borders: Borders
+    top: Line
+    bottom: Line
+    left: Line
+    right: Line
 
 
 @dataclass(frozen=True, slots=True)
-class RegionGraph:
-    """All regions of a mask: ``root[i]`` is the region that piece ``i`` (a region of one tile) belongs to.
+class Graph:
+    """All pieces of a mask.
 
-    ``value``, ``size`` (pixels) and ``first`` (lowest row-major pixel number) are right at roots; ``borders`` join
-    roots and start at regions of fewer than the wanted pixels only.
+    ``same`` (n, 2) are pieces that are one region, ``first`` is the lowest row-major number of a piece's pixels.
     """
 
-    root: Ints
-    value: Bytes
-    size: Ints
-    first: Ints
+    value: Values
+    pixels: Ints
+    area: Longs
+    first: Longs
+    same: Ints
     borders: Borders
+
+
+Table = tuple[int, int, int, Longs, Longs]
+_EACH_ONE: Table = (0, 1 << 62, 1 << 62, np.ones((1, 1), np.int64), np.zeros((1, 1), np.int64))
+
+
+def weights(areas: Areas | None, window: Window) -> Table:
+    """What the pixels in the rows of a window weigh, as compiled code takes it."""
+    if areas is None:
+        return _EACH_ONE
+    table = areas(window.row, window.row + window.height)
+    return (table.first, table.rows, table.cols, table.pixel, table.before)
+
+
+def _expanded(runs: Runs, row: int, width: int) -> Ints:
+    """The piece of each pixel of a row."""
+    inside = slice(runs.rows[row], runs.rows[row + 1])
+    return np.repeat(runs.piece[inside], np.diff(runs.col[inside], append=width))
 
 
 @dataclass(slots=True)
 class Gatherer:
-    """Takes the tiles of a mask, row-major, and makes the graph; holds a row of pixels beside what it returns."""
+    """Takes the pieces of the tiles of a mask, row-major, and lays them together; holds a row of pixels beside them."""
 
-    shape: tuple[int, int]
+    cols: int
     nodata: int
-    min_pixels: int
     diagonal: bool
+    minimum: Minimum
     offsets: list[int] = field(default_factory=lambda: [0])
-    _values: list[Bytes] = field(default_factory=list)
-    _sizes: list[Ints] = field(default_factory=list)
-    _firsts: list[Ints] = field(default_factory=list)
+    _tiles: list[tuple[Values, Ints, Longs, Longs]] = field(default_factory=list)
     _borders: list[Borders] = field(default_factory=list)
     _same: list[Ints] = field(default_factory=list)
-    _above: tuple[Bytes, Ints] = field(init=False)
-    _below: tuple[Bytes, Ints] = field(init=False)
-    _left: tuple[Bytes, Ints] = field(init=False)
+    _above: Line = field(init=False)
+    _below: Line = field(init=False)
+    _left: Line = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Start with nothing above."""
-        self._above, self._below = self._line(self.shape[1]), self._line(self.shape[1])
+    def describe(self, window: Window, mask: Values, table: Table) -> TilePieces:
+        """Label the tile at ``window``, measure its pieces and their borders; any tiles, at the same time too."""
+        height, width = mask.shape
+        runs = label(mask, self.nodata, self.diagonal)
+        value, pixels, area, first = _measure(runs, width, table, (window.row, window.col, self.cols))
+        small = (area if self.minimum.by_area else pixels) < self.minimum.least[value]
+        borders = Borders(*_summed(*_borders(runs, width, small, self.diagonal), len(value)))
 
-    def _line(self, length: int) -> tuple[Bytes, Ints]:
-        return np.full(length, self.nodata, np.uint8), np.full(length, -1, np.int64)
+        def line(pieces: Ints) -> Line:
+            """Along an edge; the last entry, which -1 takes, is nodata's."""
+            values = np.append(value, np.array(self.nodata, value.dtype))
+            return Line(pieces.astype(np.int64), values[pieces], np.append(small, False)[pieces])
 
-    def add(self, window: Window, mask: Bytes) -> None:
+        top, bottom = _expanded(runs, 0, width), _expanded(runs, height - 1, width)
+        left, right = runs.piece[runs.rows[:-1]], runs.piece[runs.rows[1:] - 1]
+        return TilePieces(value, pixels, area, first, borders, *map(line, (top, bottom, left, right)))
+
+    def add(self, window: Window, tile: TilePieces) -> None:
         """Take the tile at ``window``."""
-        labels, count = label(mask, self.nodata, self.diagonal)
         offset = self.offsets[-1]
-        self.offsets.append(offset + count)
-        values, sizes, firsts = _measure(mask, labels, count, window.row, window.col, self.shape[1])
-        self._values.append(values)
-        self._sizes.append(sizes)
-        self._firsts.append(firsts)
-        pairs = _inner_pairs(labels, sizes < self.min_pixels, self.diagonal)
-        self._borders.append(Borders.summed(pairs[0] + offset, pairs[1] + offset, pairs[2]))
-        self._sew(window, mask, np.where(labels > 0, labels.astype(np.int64) + (offset - 1), -1))
+        self.offsets.append(offset + len(tile.value))
+        if self.offsets[-1] >= 1 << 31:
+            raise ResourceError.of(
+                "REGIONS", "mask", "2^31 regions or more", "Sieve parts of the mask, or filter it first"
+            )
+        if window.row == 0 and window.col == 0:
+            self._below = self._nothing(self.cols, tile.value.dtype)
+        self._tiles.append((tile.value, tile.pixels, tile.area, tile.first))
+        start, end, length = tile.borders
+        self._borders.append(Borders(start + np.int32(offset), end + np.int32(offset), length))
+        self._sew(window, *(_shifted(line, offset) for line in (tile.top, tile.bottom, tile.left, tile.right)))
 
-    def _sew(self, window: Window, mask: Bytes, pieces: Ints) -> None:
+    def _nothing(self, length: int, dtype: np.dtype[np.uint8 | np.uint16]) -> Line:
+        value = np.full(length, self.nodata, dtype)
+        return Line(np.full(length, -1, np.int64), value, np.zeros(length, np.bool_))
+
+    def _sew(self, window: Window, top: Line, bottom: Line, left: Line, right: Line) -> None:
         """Compare the tile's first row and column with what lies above and to the left, and keep its last ones."""
         if window.col == 0:
-            self._above, self._below = self._below, self._line(self.shape[1])
+            self._above, self._below = self._below, self._nothing(self.cols, top.value.dtype)
         else:
-            self._compare(self._left, (mask[:, 0], pieces[:, 0]))
-        start, stop = max(window.col - 1, 0), min(window.col + window.width + 1, self.shape[1])
-        above = (self._above[0][start:stop], self._above[1][start:stop])
-        values, numbers = self._line(stop - start)
-        inside = slice(window.col - start, window.col - start + window.width)
-        values[inside], numbers[inside] = mask[0], pieces[0]
-        self._compare(above, (values, numbers))
-        across = slice(window.col, window.col + window.width)
-        self._below[0][across], self._below[1][across] = mask[-1], pieces[-1]
-        self._left = (mask[:, -1].copy(), pieces[:, -1].copy())
+            self._compare(self._left, left)
+        start, stop = max(window.col - 1, 0), min(window.col + window.width + 1, self.cols)
+        padded = self._nothing(stop - start, top.value.dtype)
+        for whole, part in zip(padded, top, strict=True):
+            whole[window.col - start :][: window.width] = part
+        self._compare(self._above.between(start, stop), padded)
+        for whole, part in zip(self._below, bottom, strict=True):
+            whole[window.col :][: window.width] = part
+        self._left = right
 
-    def _compare(self, one: tuple[Bytes, Ints], other: tuple[Bytes, Ints]) -> None:
-        same, start, end, length = _seam_pairs(*one, *other, self.diagonal)
+    def _compare(self, one: Line, other: Line) -> None:
+        same, borders = _seam(one, other, self.diagonal)
         self._same.append(same)
-        self._borders.append(Borders.summed(np.r_[start, end], np.r_[end, start], np.r_[length, length]))
+        self._borders.append(Borders(*borders))
 
-    def graph(self) -> RegionGraph:
-        """The graph of all tiles taken."""
-        value, size, first = np.concatenate(self._values), np.concatenate(self._sizes), np.concatenate(self._firsts)
-        root = np.arange(len(value), dtype=np.int64)
-        _unite_all(root, np.concatenate([np.zeros((0, 2), np.int64), *self._same]))
-        _add_up(root, size, first)
-        borders = Borders.joined(self._borders)
-        start, end = root[borders.start], root[borders.end]
-        keep = (start != end) & (size[start] < self.min_pixels)
-        return RegionGraph(root, value, size, first, Borders.summed(start[keep], end[keep], borders.length[keep]))
+    def graph(self) -> Graph:
+        """The pieces of all tiles taken; what the gatherer held is gone then."""
+        value, pixels, area, first = (np.concatenate(part) for part in zip(*self._tiles, strict=True))
+        self._tiles.clear()
+        borders = Borders(*(np.concatenate(part) for part in zip(*self._borders, strict=True)))
+        self._borders.clear()
+        return Graph(value, pixels, area, first, np.concatenate(self._same), borders)
 
 
-@jit
-def _measure(mask: Bytes, labels: Labels, count: int, row: int, col: int, cols: int) -> tuple[Bytes, Ints, Ints]:
-    """Value, pixels and first pixel of each region of a tile whose corner is at (row, col) of a mask ``cols`` wide."""
-    values = np.zeros(count, np.uint8)
-    sizes = np.zeros(count, np.int64)
-    firsts = np.zeros(count, np.int64)
-    for r in range(labels.shape[0]):
-        for c in range(labels.shape[1]):
-            i = labels[r, c] - 1
-            if i >= 0:
-                if sizes[i] == 0:
-                    values[i] = mask[r, c]
-                    firsts[i] = (row + r) * cols + col + c
-                sizes[i] += 1
-    return values, sizes, firsts
+def _shifted(line: Line, offset: int) -> Line:
+    return line._replace(piece=np.where(line.piece >= 0, line.piece + offset, -1))
 
 
 @jit
-def _inner_pairs(labels: Labels, small: npt.NDArray[np.bool_], diagonal: bool) -> Ints:
-    """Touching pixels of different regions, (start, end, length) x n: once for each side that is small in the tile."""
-    rows, cols = labels.shape
-    out = np.empty((3, 1024), np.int64)
+def _measure(runs: Runs, width: int, table: Table, place: tuple[int, int, int]) -> tuple[Values, Ints, Longs, Longs]:
+    """Class, pixels, area and first pixel of each piece of a tile at (row, col) of a mask ``cols`` wide."""
+    col, values, rows, piece, count = runs
+    first_cell, cell_rows, cell_cols, pixel, before = table
+    row, left, cols = place
+    value = np.empty(count, values.dtype)
+    pixels = np.zeros(count, np.int32)
+    area = np.zeros(count, np.int64)
+    first = np.zeros(count, np.int64)
+    for r in range(len(rows) - 1):
+        line = (row + r) // cell_rows - first_cell
+        for i in range(rows[r], rows[r + 1]):
+            p = piece[i]
+            if p < 0:
+                continue
+            start, stop = col[i], end_of(col, rows, r, i, width)
+            if pixels[p] == 0:
+                value[p] = values[i]
+                first[p] = (row + r) * cols + left + start
+            pixels[p] += stop - start
+            a, b = (left + start) // cell_cols, (left + stop) // cell_cols
+            area[p] += before[line, b] + pixel[line, b] * (left + stop - b * cell_cols)
+            area[p] -= before[line, a] + pixel[line, a] * (left + start - a * cell_cols)
+    return value, pixels, area, first
+
+
+@jit
+def _borders(runs: Runs, width: int, small: Bools, diagonal: bool) -> tuple[Ints, Ints, Ints, int]:
+    """Start, end and length of every contact of two runs of different pieces, once for each side that is small."""
+    col, _, rows, piece, _ = runs
+    reach = 1 if diagonal else 0
+    out = np.empty((3, 1024), np.int32)
     n = 0
-    for row in range(rows):
-        if n + 8 * cols > out.shape[1]:
-            longer = np.empty((3, 2 * out.shape[1] + 8 * cols), np.int64)
+    for r in range(len(rows) - 1):
+        above = rows[max(r - 1, 0)]
+        most = 8 * (rows[r + 1] - above)
+        if n + most > out.shape[1]:
+            longer = np.empty((3, 2 * out.shape[1] + most), np.int32)
             longer[:, :n] = out[:, :n]
             out = longer
-        n = _compare_rows(labels[row, :-1], labels[row, 1:], 1, small, out, n)
-        if row + 1 < rows:
-            n = _compare_rows(labels[row], labels[row + 1], 1, small, out, n)
-            if diagonal:
-                n = _compare_rows(labels[row, :-1], labels[row + 1, 1:], 0, small, out, n)
-                n = _compare_rows(labels[row, 1:], labels[row + 1, :-1], 0, small, out, n)
-    return out[:, :n].copy()
+        for i in range(rows[r], rows[r + 1] - 1):
+            n = _note(out, n, piece[i], piece[i + 1], 1, small)
+        i = above
+        for j in range(rows[r], rows[r + 1] if r > 0 else 0):
+            start, stop = col[j], end_of(col, rows, r, j, width)
+            while end_of(col, rows, r - 1, i, width) <= start - reach:
+                i += 1
+            k = i
+            while k < rows[r] and col[k] < stop + reach:
+                shared = min(stop, end_of(col, rows, r - 1, k, width)) - max(start, col[k])
+                n = _note(out, n, piece[k], piece[j], max(shared, 0), small)
+                k += 1
+    return out[0], out[1], out[2], n
 
 
 @jit
-def _compare_rows(one: Labels, other: Labels, length: int, small: npt.NDArray[np.bool_], out: Ints, n: int) -> int:
-    """Append to ``out`` from ``n`` on each pair of different labels, in each direction that starts at a small region."""
-    for i in range(len(one)):
-        a = one[i]
-        b = other[i]
-        if a != b and a > 0 and b > 0:
-            if small[a - 1]:
-                n = _note(out, n, a - 1, b - 1, length)
-            if small[b - 1]:
-                n = _note(out, n, b - 1, a - 1, length)
+def _note(out: Ints, n: int, a: int, b: int, length: int, small: Bools) -> int:
+    """Append a contact of pieces ``a`` and ``b`` to ``out`` from ``n`` on, in each direction that starts at a small one."""
+    if a == b or a < 0 or b < 0:
+        return n
+    if small[a]:
+        out[0, n] = a
+        out[1, n] = b
+        out[2, n] = length
+        n += 1
+    if small[b]:
+        out[0, n] = b
+        out[1, n] = a
+        out[2, n] = length
+        n += 1
     return n
 
 
 @jit
-def _note(out: Ints, n: int, start: int, end: int, length: int) -> int:
-    out[0, n] = start
-    out[1, n] = end
-    out[2, n] = length
-    return n + 1
+def _summed(start: Ints, end: Ints, length: Ints, n: int, pieces: int) -> tuple[Ints, Ints, Ints]:
+    """The first ``n`` contacts grouped by ``start`` (a counting sort), those of equal ends added up."""
+    at = np.zeros(pieces + 1, np.int64)
+    for i in range(n):
+        at[start[i] + 1] += 1
+    for p in range(pieces):
+        at[p + 1] += at[p]
+    order = np.empty(n, np.int32)
+    for i in range(n):
+        order[at[start[i]]] = i
+        at[start[i]] += 1
+    out = np.empty((3, n), np.int32)
+    seen = np.full(pieces, -1, np.int32)  # of an end, the entry that has it, if that is of the same start
+    m = 0
+    for i in order:
+        old = seen[end[i]]
+        if old >= 0 and out[0, old] == start[i]:
+            out[2, old] += length[i]
+            continue
+        seen[end[i]] = m
+        out[0, m] = start[i]
+        out[1, m] = end[i]
+        out[2, m] = length[i]
+        m += 1
+    return out[0, :m].copy(), out[1, :m].copy(), out[2, :m].copy()
 
 
 @jit
-def _seam_pairs(
-    values: Bytes, pieces: Ints, beyond: Bytes, others: Ints, diagonal: bool
-) -> tuple[Ints, Ints, Ints, Ints]:
-    """Compare two lines of pixels that lie side by side: pairs of one region, and borders (start, end, length)."""
-    count = len(values)
-    same = np.empty((3 * count, 2), np.int64)
-    border = np.empty((3, 3 * count), np.int64)
+def _seam(one: Line, other: Line, diagonal: bool) -> tuple[Ints, tuple[Ints, Ints, Ints]]:
+    """Compare two lines of pixels that lie side by side: pairs of one region, and borders that start at small pieces."""
+    count = len(one.piece)
+    same = np.empty((3 * count, 2), np.int32)
+    out = np.empty((3, 6 * count), np.int32)
     n = 0
     m = 0
     for i in range(count):
         for j in range(max(i - 1, 0) if diagonal else i, min(i + 2, count) if diagonal else i + 1):
-            if pieces[i] < 0 or others[j] < 0:
+            a, b = one.piece[i], other.piece[j]
+            if a < 0 or b < 0:
                 continue
-            if values[i] == beyond[j]:
-                if n == 0 or same[n - 1, 0] != pieces[i] or same[n - 1, 1] != others[j]:
-                    same[n, 0] = pieces[i]
-                    same[n, 1] = others[j]
+            if one.value[i] == other.value[j]:
+                if n == 0 or same[n - 1, 0] != a or same[n - 1, 1] != b:
+                    same[n, 0] = a
+                    same[n, 1] = b
                     n += 1
-            else:
-                border[0, m] = pieces[i]
-                border[1, m] = others[j]
-                border[2, m] = 1 if i == j else 0
-                m += 1
-    return same[:n].copy(), border[0, :m].copy(), border[1, :m].copy(), border[2, :m].copy()
+                continue
+            length = 1 if i == j else 0
+            if one.small[i]:
+                m = _add(out, m, a, b, length)
+            if other.small[j]:
+                m = _add(out, m, b, a, length)
+    return same[:n].copy(), (out[0, :m].copy(), out[1, :m].copy(), out[2, :m].copy())
 
 
 @jit
-def _unite_all(parent: Ints, pairs: Ints) -> None:
-    for n in range(len(pairs)):
-        unite(parent, pairs[n, 0], pairs[n, 1])
-
-
-@jit
-def _add_up(parent: Ints, size: Ints, first: Ints) -> None:
-    """Point each piece at its root, and give the root the sum of sizes and the lowest first pixel."""
-    for i in range(len(parent)):
-        root = find(parent, i)
-        parent[i] = root
-        if root != i:
-            size[root] += size[i]
-            first[root] = min(first[root], first[i])
+def _add(out: Ints, n: int, start: int, end: int, length: int) -> int:
+    """Append a border, or add to one of the last two if it is the same."""
+    for i in range(max(n - 2, 0), n):
+        if out[0, i] == start and out[1, i] == end:
+            out[2, i] += length
+            return n
+    out[0, n] = start
+    out[1, n] = end
+    out[2, n] = length
+    return n + 1

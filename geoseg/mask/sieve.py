@@ -1,14 +1,15 @@
 """Sieve: regions below the minimum mapping unit join the neighbour with the longest common border, out of core.
 
-The rule, which knows nothing of tiles: a region is a set of connected pixels of one class. As long as there is a region
-of fewer than ``min_pixels`` pixels that shares a border with another class,
+The rule, which knows nothing of tiles: a region is a set of connected pixels of one class. Its size is its number of
+pixels, or its area. As long as there is a region smaller than its class's minimum that shares a border with another class,
 
-1. take the one with the fewest pixels, of equals the one whose first pixel (row-major) comes first;
-2. it takes the class of the neighbour with which it shares the most pixel edges, of equals of the one with the most
-   pixels, then of the one whose first pixel comes first; and is one region with every neighbour of that class from now on.
+1. take the smallest of them, of equals the one whose first pixel (row-major) comes first;
+2. it takes the class of the neighbour with which it shares the most pixel edges, of equals of the largest, then of
+   the one whose first pixel comes first; and is one region with every neighbour of that class from now on.
 
 Sizes and borders are those after all earlier merges. Nodata is neither merged nor a neighbour: what lies alone in it
-stays. Pixels are connected over edges (4) or over edges and corners (8); borders are edges in both cases.
+stays. Pixels are connected over edges (4) or over edges and corners (8); borders are edges in both cases. Sizes are
+integers, so nothing depends on the order in which they are added up.
 """
 
 from __future__ import annotations
@@ -17,79 +18,119 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from geoseg.errors import UsageError
 from geoseg.grid.geobox import Window
+from geoseg.mask.lanes import Lanes
 
-Bytes = npt.NDArray[np.uint8]
-Read = Callable[[Window], Bytes]
+if TYPE_CHECKING:
+    from geoseg.mask.regions import Graph, Minimum, Table, TilePieces
+
+Values = npt.NDArray[np.uint8 | np.uint16]
+Read = Callable[[Window], Values]
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """Tiles of ``size`` pixels over a raster of ``shape``, row-major."""
+    """Tiles of ``size`` (rows, cols) pixels over a raster of ``shape``, row-major."""
 
     shape: tuple[int, int]
-    size: int
+    size: tuple[int, int]
 
     @property
     def across(self) -> int:
         """Number of tiles in a row."""
-        return -(-self.shape[1] // self.size)
+        return -(-self.shape[1] // self.size[1])
 
     def __iter__(self) -> Iterator[Window]:
         """All tiles, row-major."""
-        return (self.tile(n) for n in range(-(-self.shape[0] // self.size) * self.across))
+        return (self.tile(n) for n in range(-(-self.shape[0] // self.size[0]) * self.across))
 
     def tile(self, n: int) -> Window:
         """Tile number ``n``."""
-        row, col = n // self.across * self.size, n % self.across * self.size
-        return Window(row, col, min(self.size, self.shape[0] - row), min(self.size, self.shape[1] - col))
+        row, col = n // self.across * self.size[0], n % self.across * self.size[1]
+        return Window(row, col, min(self.size[0], self.shape[0] - row), min(self.size[1], self.shape[1] - col))
 
     def touching(self, window: Window) -> Iterator[int]:
         """Numbers of the tiles that ``window`` touches."""
-        for row in range(window.row // self.size, -(-(window.row + window.height) // self.size)):
-            for col in range(window.col // self.size, -(-(window.col + window.width) // self.size)):
+        for row in range(window.row // self.size[0], -(-(window.row + window.height) // self.size[0])):
+            for col in range(window.col // self.size[1], -(-(window.col + window.width) // self.size[1])):
                 yield row * self.across + col
+
+
+class Total(NamedTuple):
+    """Pixels of a class, and their area in the units that the sieve was given."""
+
+    pixels: int
+    area: int
 
 
 @dataclass(slots=True)
 class Sieved:
-    """A sieved mask, made on reading; ``tables``: for each tile the new class of its regions, None if none changed.
+    """A sieved mask, made on reading; picklable where ``source`` is.
 
-    Finished tiles are kept, as many as a row of tiles has, so that reading from top to bottom makes each tile once.
+    Attributes
+    ----------
+    tables
+        For each tile the new class of its regions, None if none changed.
+    merged, pixels
+        Regions that changed their class, and their pixels.
+    before, after
+        By class value, what it had and has.
     """
 
     tiles: Tiles
-    tables: tuple[Bytes | None, ...]
+    tables: tuple[Values | None, ...]
     nodata: int
     connectivity: int
     source: Read
+    threads: int
     merged: int
-    _recent: OrderedDict[int, Bytes] = field(default_factory=OrderedDict, repr=False)
+    pixels: int
+    before: dict[int, Total]
+    after: dict[int, Total]
+    _recent: OrderedDict[int, Values] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lanes: Lanes | None = field(default=None, repr=False)
 
-    def read(self, window: Window) -> Bytes:
-        """Class values of a window, uint8 (rows, cols)."""
-        return self.relabel(window, self.source(window))
+    def __reduce__(self) -> tuple[type[Sieved], tuple[object, ...]]:
+        """Leave out what lives in this process: finished tiles and threads."""
+        return Sieved, (
+            self.tiles, self.tables, self.nodata, self.connectivity, self.source, self.threads,
+            self.merged, self.pixels, self.before, self.after,
+        )  # fmt: skip
 
-    def relabel(self, window: Window, mask: Bytes) -> Bytes:
-        """``mask``, the unsieved pixels of ``window``, with the sieve's changes; a copy where there are any."""
-        changed = [n for n in self.tiles.touching(window) if self.tables[n] is not None]
-        if not changed:
-            return mask
-        out = mask.copy()
-        for n in changed:
-            tile = self.tiles.tile(n)
-            common = tile.intersect(window)
-            out[common.within(window).slices] = self._tile(n)[common.within(tile).slices]
+    def read(self, window: Window) -> Values:
+        """Class values of a window, (rows, cols), in the source's type.
+
+        Finished tiles are kept, as many as a row of tiles has, so that reading from top to bottom makes each once.
+        """
+        touching = list(self.tiles.touching(window))
+        if all(self.tables[n] is None for n in touching):
+            return self.source(window)
+        self._lanes = self._lanes or Lanes(self.threads)
+        parts = self._lanes.map(lambda n: self._part(n, window), touching, ahead=self.threads + 1)
+        out: Values | None = None
+        for n, part in zip(touching, parts, strict=True):
+            if len(touching) == 1:
+                return part
+            out = np.empty(window.shape, part.dtype) if out is None else out
+            out[self.tiles.tile(n).intersect(window).within(window).slices] = part
+        assert out is not None
         return out
 
-    def _tile(self, n: int) -> Bytes:
-        from geoseg.mask.labels import label
+    def _part(self, n: int, window: Window) -> Values:
+        """What ``window`` has of tile ``n``."""
+        tile = self.tiles.tile(n)
+        common = tile.intersect(window)
+        return self.source(common) if self.tables[n] is None else self._tile(n)[common.within(tile).slices]
+
+    def _tile(self, n: int) -> Values:
+        from geoseg.mask.labels import label, relabel
 
         with self._lock:
             if n in self._recent:
@@ -98,8 +139,7 @@ class Sieved:
         table = self.tables[n]
         assert table is not None
         mask = self.source(self.tiles.tile(n))
-        labels, _ = label(mask, self.nodata, self.connectivity == 8)
-        done = np.append(np.uint8(self.nodata), table)[labels]
+        done = relabel(label(mask, self.nodata, self.connectivity == 8), mask, table)
         with self._lock:
             self._recent[n] = done
             while len(self._recent) > self.tiles.across + 1:
@@ -108,36 +148,70 @@ class Sieved:
 
 
 def sieve(
-    read: Read, shape: tuple[int, int], *, nodata: int, min_pixels: int, connectivity: int = 4, tile_size: int = 1024
+    read: Read,
+    shape: tuple[int, int],
+    *,
+    nodata: int,
+    minimum: Minimum,
+    connectivity: int = 4,
+    tile_size: int | tuple[int, int] = 1024,
+    threads: int = 1,
 ) -> Sieved:
     """Sieve the mask that ``read`` gives by windows.
 
-    The mask is read once here, tile by tile, and again where it changes when the result is read. Memory grows with the
-    number of regions (about 60 bytes each, and as much for each border of a small one), not with that of pixels; the
-    result does not depend on ``tile_size``.
+    The mask is read once here, tile by tile, and again where it changes when the result is read. The result depends
+    neither on ``tile_size`` (side, or rows and columns) nor on ``threads``. Memory grows with the regions, not with
+    the pixels: about 50 bytes for each, and 16 for each side of a border that a small one has; beside it, for each
+    thread, a tile and its runs (20 bytes each). The worst case is a checkerboard of single pixels, 110 bytes a pixel.
 
     Parameters
     ----------
     read
-        Window to class values, uint8 (rows, cols); it must give the same pixels whenever it is asked.
-    min_pixels
+        Window to class values, uint8 or uint16 (rows, cols); it must give the same pixels whenever it is asked, from
+        several threads at a time where there are ``threads``.
+    minimum
         The smallest region that stays.
     connectivity
         4 or 8.
+
+    Raises
+    ------
+    UsageError
+        ``CONNECTIVITY``: neither 4 nor 8.
+    ResourceError
+        ``REGIONS``: 2^31 regions or more.
     """
     from geoseg.mask.merge import merge_small
-    from geoseg.mask.regions import Gatherer
+    from geoseg.mask.regions import Gatherer, weights
 
     if connectivity not in (4, 8):
         raise UsageError.of("CONNECTIVITY", connectivity, "pixels are connected over 4 or 8 neighbours", "Use 4 or 8")
-    tiles = Tiles(shape, tile_size)
-    gatherer = Gatherer(shape, nodata, min_pixels, connectivity == 8)
-    for tile in tiles:
-        gatherer.add(tile, read(tile))
+    tiles = Tiles(shape, (tile_size, tile_size) if isinstance(tile_size, int) else tile_size)
+    gatherer = Gatherer(shape[1], nodata, connectivity == 8, minimum)
+
+    def weighed() -> Iterator[tuple[Window, Table]]:
+        for tile in tiles:
+            if tile.col == 0:
+                table = weights(minimum.areas, tile)
+            yield tile, table
+
+    def describe(item: tuple[Window, Table]) -> tuple[Window, TilePieces]:
+        return item[0], gatherer.describe(item[0], read(item[0]), item[1])
+
+    for tile, pieces in Lanes(threads).map(describe, weighed(), ahead=threads + 1):
+        gatherer.add(tile, pieces)
     graph = gatherer.graph()
-    values = merge_small(graph, min_pixels)
+    values, merged = merge_small(graph, minimum)
     changed = values != graph.value
     bounds = list(zip(gatherer.offsets[:-1], gatherer.offsets[1:], strict=True))
     tables = tuple(values[a:b].copy() if changed[a:b].any() else None for a, b in bounds)
-    merged = int((changed & (graph.root == np.arange(len(values)))).sum())
-    return Sieved(tiles, tables, nodata, connectivity, read, merged)
+    before, after = (_totals(each, graph) for each in (graph.value, values))
+    pixels = int(graph.pixels[changed].sum(dtype=np.int64))
+    return Sieved(tiles, tables, nodata, connectivity, read, threads, merged, pixels, before, after)
+
+
+def _totals(values: Values, graph: Graph) -> dict[int, Total]:
+    totals = np.zeros((2, 1 << 16), np.int64)
+    np.add.at(totals[0], values, graph.pixels)
+    np.add.at(totals[1], values, graph.area)
+    return {int(value): Total(*(int(part[value]) for part in totals)) for value in np.flatnonzero(totals[0])}

@@ -28,7 +28,7 @@ from geoseg.raster.align import fits
 from geoseg.raster.band import Band
 from geoseg.raster.env import gdal_env, is_locked
 from geoseg.raster.handles import dataset_of, decoded
-from geoseg.raster.names import Named, read_names
+from geoseg.raster.names import LEGEND_TAG, Named, read_names
 from geoseg.raster.sniff import remote_target
 from geoseg.raster.tiles import usable_threads
 
@@ -142,6 +142,13 @@ def open_classes(
         Legend.of(all_names, named.colours, nodata=none) if values else Legend((), none), none,
         "uint8" if max([*values, none]) <= 255 else "uint16", layer, stated, allow_remote, notes,
     )  # fmt: skip
+
+
+def maker_tags(raster: ClassRaster) -> dict[str, str]:
+    """What the file says of its makers in geoseg's own metadata (run, plan, model, scene), without the legend."""
+    with open_admitted(raster.path, raster.layer.driver, allow_remote=raster.allow_remote) as dataset:
+        tags = dataset.tags()
+    return {key: str(text) for key, text in tags.items() if key.startswith("GEOSEG_") and key != LEGEND_TAG}
 
 
 def _layer(file: Admitted, band: int | None) -> Band:

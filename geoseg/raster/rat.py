@@ -44,8 +44,11 @@ def pam_xml(legend: Legend, counts: Mapping[int, int]) -> str:
     )
     names = {legend.nodata: "nodata", **legend.names}
     categories = "".join(
-        f"      <Category>{_text(names.get(value, ''))}</Category>\n" for value in range(max(legend.values, default=-1) + 1)
+        f"      <Category>{_text(names.get(value, ''))}</Category>\n"
+        for value in range(max(legend.values, default=-1) + 1)
     )
+    if not legend.fits_mask:  # up to 65536 lines, nearly all of them empty: the table has the names
+        categories = ""
     return (
         '<PAMDataset>\n  <PAMRasterBand band="1">\n'
         f"    <CategoryNames>\n{categories}    </CategoryNames>\n"

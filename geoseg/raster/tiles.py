@@ -162,9 +162,17 @@ class TilePyramid:
         if into is not None:
             into[...] = halve(tile, self.nodata, self.resampling)
         inside = tile[: kept[0], : kept[1]]
-        counts = () if overview else tuple(int(np.count_nonzero(inside == code)) for code in self.codes)
+        counts = () if overview else _counts(inside, self.codes)
         little = tile.astype(self.dtype.newbyteorder("<"), copy=False)
         return _Tile(zlib.compress(little.data, _OVERVIEW_LEVEL if overview else _LEVEL), checksum(inside), counts)
+
+
+def _counts(tile: Array, codes: Sequence[int]) -> tuple[int, ...]:
+    """Pixels of each code: comparing is faster than sorting into bins while codes are few."""
+    if len(codes) <= 32:
+        return tuple(int(np.count_nonzero(tile == code)) for code in codes)
+    found = np.bincount(tile.reshape(-1), minlength=max(codes) + 1)
+    return tuple(int(found[code]) for code in codes)
 
 
 def checksum(tile: Array) -> int:

@@ -62,9 +62,10 @@ def write_mask(
     geobox
         Shape, transform and CRS; the strips must fill it.
     legend
-        The classes; its ``nodata`` becomes the file's.
+        The classes; its ``nodata`` becomes the file's. Where values do not fit 8 bits the file has 16, and no palette.
     row_strips
-        ``(row, values)`` in order from row 0, ``values`` uint8 (rows, cols); any number of rows each.
+        ``(row, values)`` in order from row 0, ``values`` uint8 or, where the legend needs them, uint16 (rows, cols);
+        any number of rows each.
     description, tags
         The band's description and the file's metadata. Nothing else, no clock, goes into the bytes: the same pixels,
         legend, description and tags give the same files, whatever the strips' heights and the threads.
@@ -83,13 +84,13 @@ def write_mask(
     UsageError
         ``LEGEND``: a pixel's value is neither a class nor nodata. ``STRIPS``: the strips do not fill the raster.
     """
-    if not legend.fits_mask:
-        raise UsageError.of("LEGEND", path, "a class value or nodata is above 255", "Recode the classes")
     own = {LEGEND_TAG: legend.to_json()}  # names in their order: what reads the mask back needs no sidecar
-    info = RasterInfo(description, nodata=legend.nodata, overviews="mode", tags={**(tags or {}), **own})
+    dtype = "uint8" if legend.fits_mask else "uint16"
+    info = RasterInfo(description, dtype, legend.nodata, "mode", {**(tags or {}), **own})
     codes = (legend.nodata, *legend.values)
+    colours = _colours(legend) if legend.fits_mask else None  # 65536 entries in each level: the sidecars have them
     with complete_or_absent(path) as temporary:
-        found = _write(temporary, geobox, row_strips, info=info, codes=codes, colours=_colours(legend), threads=threads)
+        found = _write(temporary, geobox, row_strips, info=info, codes=codes, colours=colours, threads=threads)
         counts = dict(zip(codes, found, strict=True))
         if sum(found) != geobox.shape[0] * geobox.shape[1]:
             raise UsageError.of("LEGEND", path, "a pixel has a value that is no class of the legend", "Add the class")
