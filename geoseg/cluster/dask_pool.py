@@ -13,14 +13,16 @@ import asyncio
 import contextlib
 import queue
 import signal
+import threading
 import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import resource_tracker
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 import dask
 from distributed import (
@@ -40,6 +42,9 @@ from geoseg.cluster.pool import Job, Outcome
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.errors import ClusterLost, GeosegError, ResourceError
 from geoseg.grid.blocks import Block
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 IN_FLIGHT = 2 * (READ_AHEAD + 1)
 """Blocks a worker that the scheduler knows of: those at work, and enough behind them that no worker waits for us."""
@@ -130,13 +135,39 @@ class DaskPool:
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run ``function`` once on a worker; after the third worker that died of it ``ResourceError`` ``WORKER``."""
+        return self._insist(lambda: self._submit(self._resources, function, *args, **kwargs), function)
+
+    def in_order(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Results in order, ``IN_FLIGHT`` a worker on the way; what died with its worker runs again, three times in all."""
+        waiting: deque[tuple[T, Future[Any]]] = deque()
+        todo = iter(items)
+        room = self._room()
+        try:
+            while True:
+                while len(waiting) < room and (item := next(todo, None)) is not None:
+                    waiting.append((item, self._submit(None, function, item)))
+                if not waiting:
+                    return
+                item, future = waiting.popleft()
+                yield self._insist(partial(self._submit, None, function, item), function, future)
+                del future
+        finally:
+            self._client.cancel([future for _, future in waiting])
+
+    def _submit(self, resources: dict[str, float] | None, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+        return self._client.submit(_call, function, args, kw, pure=False, resources=resources)
+
+    def _insist(self, submit: Callable[[], Any], function: Any, future: Any = None) -> Any:
+        """The result of a future, of a new one where a worker died of it; an error is raised."""
         for _ in range(DEATHS):
-            future = self._client.submit(_call, function, args, kwargs, pure=False, resources=self._resources)
-            while not future.done():
+            future = future or submit()
+            done = threading.Event()
+            future.add_done_callback(lambda _, done=done: done.set())
+            while not done.wait(1):
                 self._see_workers()
-                time.sleep(0.02)
             outcome = self._result(future)
             if isinstance(outcome, KilledWorker):
+                future = None
                 continue
             if isinstance(outcome, Exception):
                 raise outcome

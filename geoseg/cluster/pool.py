@@ -5,11 +5,14 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.grid.blocks import Block
+from geoseg.vector.threads import in_order
 
+T = TypeVar("T")
+R = TypeVar("R")
 Outcome = Exception | None
 """What came of a block: None when it is done, else the error. What it left is in its store, so nothing is sent back."""
 
@@ -39,6 +42,12 @@ class Pool(Protocol):
 
     def ask(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run ``function(block_worker, *args)`` on one worker that has the job."""
+
+    def in_order(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Results of ``function`` in the order of ``items``, a few in flight; what a worker took with it is done again.
+
+        Function, items and results travel, so they are to be small. An error is raised in its place, as what it is.
+        """
 
     def __enter__(self) -> Self:
         """Start."""
@@ -76,6 +85,10 @@ class LocalPool:
     def ask(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run it on this process's worker."""
         return function(self._worker, *args)
+
+    def in_order(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """By threads, one a processor."""
+        return in_order(function, items)
 
     def map(self, step: str, blocks: Iterable[Block]) -> Iterator[tuple[Block, Outcome]]:
         """Blocks by threads, ``READ_AHEAD`` in flight."""

@@ -42,8 +42,8 @@ def count_runs(padded, nodata):  # type: ignore[no-untyped-def]
 
 
 @jit
-def label_strip(padded, nodata, row, table, confidence):  # type: ignore[no-untyped-def]
-    """Label 4-connected regions, two passes over runs, union-find.
+def label_strip(padded, nodata, row, table, confidence, eight):  # type: ignore[no-untyped-def]
+    """Label 4-connected regions, two passes over runs, union-find; of any unsigned or wider integer type.
 
     Parameters
     ----------
@@ -55,6 +55,8 @@ def label_strip(padded, nodata, row, table, confidence):  # type: ignore[no-unty
         ``(first, rows, cols, pixel, before)`` of an :class:`AreaTable`.
     confidence
         ``(rows, cols)`` uint8, or empty.
+    eight
+        Whether regions that share a corner belong together.
 
     Returns
     -------
@@ -65,11 +67,15 @@ def label_strip(padded, nodata, row, table, confidence):  # type: ignore[no-unty
     values, counts
         Class value of each region, and int64 ``(n, 4)``: pixels, area units, confidence sum, index of the last pixel
         in the mask.
+    near
+        int32 ``(n,)``: one of the regions that it belongs together with, the same for all of them; empty unless
+        ``eight``.
     """
     first, cell_rows, cell_cols, pixel, before = table
     height, width = padded.shape[0] - 2, padded.shape[1] - 2
     size = count_runs(padded, nodata)
     parent = np.empty(size, np.int32)
+    near = np.arange(size if eight else 0).astype(np.int32)
     sums = np.empty((size, 4), np.int64)
     value_of = np.empty(size, np.int32)
     labels = np.empty((height, width), np.int32)
@@ -92,6 +98,8 @@ def label_strip(padded, nodata, row, table, confidence):  # type: ignore[no-unty
                     value_of[n] = value
                     sums[n] = 0
                     n += 1
+                if eight and r > 0:
+                    _join_corners(padded, labels, near, (r, start, stop), label)
                 area = area_before(stop, line, pixel, before, cell_cols)
                 area -= area_before(start, line, pixel, before, cell_cols)
                 sums[label, 0] += stop - start
@@ -101,7 +109,8 @@ def label_strip(padded, nodata, row, table, confidence):  # type: ignore[no-unty
                     sums[label, 2] += _sum(confidence, r, start, stop)
             labels[r, start:stop] = label
             start = stop
-    return labels, *_settle(parent[:n], value_of[:n], sums[:n])
+    region, values, counts = _settle(parent[:n], value_of[:n], sums[:n])
+    return labels, region, values, counts, _near_regions(near[: n * eight], region, len(values))
 
 
 @jit
@@ -124,6 +133,26 @@ def _join_above(padded, labels, parent, r, start, stop):  # type: ignore[no-unty
                 last = above
                 label = find(parent, above) if label < 0 else unite(parent, label, above)
     return label
+
+
+@jit
+def _join_corners(padded, labels, near, run, label):  # type: ignore[no-untyped-def]
+    """Unite a run with all equal pixels above it and above its ends' neighbours, in ``near`` only."""
+    r, start, stop = run
+    value = padded[r + 1, start + 1]
+    last = np.int32(-1)
+    for c in range(max(start - 1, 0), min(stop + 1, labels.shape[1])):
+        if padded[r, c + 1] == value and labels[r - 1, c] != last:
+            last = labels[r - 1, c]
+            unite(near, label, last)
+
+
+@jit
+def _near_regions(near, region, regions):  # type: ignore[no-untyped-def]
+    out = np.empty(regions if len(near) else 0, np.int32)
+    for i in range(len(near)):
+        out[region[i]] = region[find(near, i)]
+    return out
 
 
 @jit

@@ -1,17 +1,16 @@
 """Polygonize a mask: connected pixels of one class become polygons, the same for any strip height.
 
-The mask is read once, in strips of whole rows. Each strip is labelled and traced by itself
-(:mod:`geoseg.vector.label`, :mod:`geoseg.vector.trace`); what the seams cut is linked (:mod:`geoseg.vector.seams`), and
-each region is handed out with the strip that completes it.
+The mask is read in strips of whole rows. Each strip is labelled and traced by itself (:mod:`geoseg.vector.label`,
+:mod:`geoseg.vector.trace`), in any process; what the seams cut is linked where the strips come together
+(:mod:`geoseg.vector.seams`), and each region is handed out with the strip that completes it.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,11 +18,24 @@ from geoseg.errors import UsageError
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.vector.lattice import Lattice
 from geoseg.vector.regions import Regions
+from geoseg.vector.threads import in_order
 
 if TYPE_CHECKING:
-    from geoseg.vector.seams import StripTrace, Walks
+    from geoseg.vector.closed import Closed
+    from geoseg.vector.seams import Cut
 
 Read = Callable[[Window], np.ndarray]
+
+
+class StripTrace(NamedTuple):
+    """A traced strip: what its seams cut, and the regions that lie in it."""
+
+    cut: Cut
+    closed: Closed
+
+
+TraceMap = Callable[[Callable[[Window], StripTrace], Iterable[Window]], Iterator[StripTrace]]
+"""Runs a function on windows, anywhere, a bounded number at a time; results in the windows' order."""
 
 
 def polygonize(
@@ -33,12 +45,12 @@ def polygonize(
     nodata: int | None = 0,
     connectivity: int = 4,
     block_size: int = 2048,
-    workers: int = 1,
+    trace_map: TraceMap = in_order,
     confidence: Read | None = None,
 ) -> Regions:
     """All polygons of a mask at once; see :func:`iter_polygons`."""
-    options = {"nodata": nodata, "connectivity": connectivity, "block_size": block_size, "workers": workers}
-    return Regions.concat(iter_polygons(read, geobox, confidence=confidence, **options))  # type: ignore[arg-type]
+    options: dict[str, Any] = {"nodata": nodata, "connectivity": connectivity, "block_size": block_size}
+    return Regions.concat(iter_polygons(read, geobox, trace_map=trace_map, confidence=confidence, **options))
 
 
 def iter_polygons(
@@ -48,132 +60,116 @@ def iter_polygons(
     nodata: int | None = 0,
     connectivity: int = 4,
     block_size: int = 2048,
-    workers: int = 1,
+    trace_map: TraceMap = in_order,
     confidence: Read | None = None,
 ) -> Iterator[Regions]:
     """Yield the polygons of a mask in batches, ordered by the last pixel of each in row-major order.
 
     The polygons are those of ``rasterio.features.shapes`` on the whole raster (GDAL 3.10), and neither they nor their
-    order depend on ``block_size`` or ``workers``. Memory: for each strip in work about 9 bytes a pixel and its
-    outlines, and the outlines so far of the regions that go on below the last strip.
+    order depend on ``block_size`` or ``trace_map``.
 
     Parameters
     ----------
     read
-        Gives a window's class values, uint8 ``(rows, cols)``. Called for windows of whole rows, from top to bottom,
-        by the calling thread only.
+        Gives a window's class values, uint8 or uint16 ``(rows, cols)``; from several threads at a time, and in other
+        processes when ``trace_map`` sends it there (it pickles then). Windows are of whole rows and overlap by two.
     geobox
         The mask's pixel grid; its CRS's ellipsoid is what areas and lengths are measured on.
     nodata
-        Class value without polygons; None when each of the 256 values is a class.
+        Class value without polygons; None when each value is a class.
     connectivity
-        4: pixels that share a side belong together. Pixels that share a corner only never do.
+        4: pixels that share a side belong together. 8: those that share a corner too, and where that corner is all
+        that holds a region together its polygon is a MultiPolygon: see :class:`Regions`.
     block_size
         Strips have about ``block_size ** 2`` pixels.
-    workers
-        Threads that trace strips at the same time.
+    trace_map
+        Where strips are traced: :func:`geoseg.vector.threads.in_order` (all processors of this process) or
+        ``Pool.in_order``.
     confidence
-        Gives a window's confidence, uint8 0-100; polygons then carry its mean.
+        Gives a window's confidence, uint8 0-100, as ``read`` does; polygons then carry its mean.
     """
-    if connectivity != 4:
-        raise UsageError.of("CONNECTIVITY", str(connectivity), "polygons are traced with connectivity 4 only", "Use 4")
+    if connectivity not in (4, 8):
+        what = "pixels have 4 neighbours by their sides and 8 with their corners"
+        raise UsageError.of("CONNECTIVITY", str(connectivity), what, "Use 4 or 8")
+    from geoseg.vector.closed import close, merge
     from geoseg.vector.seams import OpenRegions
 
-    nothing, dtype = (65535, np.uint16) if nodata is None else (nodata, np.uint8)
-    tracer = _Tracer(geobox, Lattice(geobox), nothing, dtype)
-    seams = OpenRegions.of(geobox.shape[1])
-    for strip in _in_order(tracer.trace, _strips(read, confidence, geobox.shape, block_size), workers):
-        walks = seams.add(strip)
-        if len(walks.values):
-            yield tracer.finish(walks, confidence is not None)
+    eight = connectivity == 8
+    tracer = _Tracer(read, confidence, geobox, nodata, eight)
+    lattice = _lattice(geobox)
+    seams = OpenRegions.of(geobox.shape[1], eight=eight)
+    for strip in trace_map(tracer.trace, _windows(geobox.shape, block_size)):
+        closed = merge(strip.closed, close(seams.add(strip.cut), lattice.metric, eight=eight))
+        if len(closed.values):
+            yield _regions(closed, lattice.unit_m2, confidence is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Strip:
-    """Rows of a mask with the rows just above and below (None at the raster's edge), and their confidence."""
-
-    row: int
-    mask: np.ndarray
-    above: np.ndarray | None
-    below: np.ndarray | None
-    confidence: np.ndarray
-
-
-def _strips(read: Read, confidence: Read | None, shape: tuple[int, int], block_size: int) -> Iterator[_Strip]:
+def _windows(shape: tuple[int, int], block_size: int) -> Iterator[Window]:
+    """Strips of whole rows. Their height is a power of two, so that they begin where tiles begin."""
     rows, cols = shape
-    height = min(max(block_size * block_size // cols, 16), rows)
-    windows = [Window(row, 0, min(height, rows - row), cols) for row in range(0, rows, height)]
-    above, mask = None, read(windows[0])
-    for window in windows:
-        stop = window.row + window.height
-        following = read(Window(stop, 0, min(height, rows - stop), cols)) if stop < rows else None
-        sure = confidence(window) if confidence else np.empty((0, 0), np.uint8)
-        yield _Strip(window.row, mask, above, None if following is None else following[0], sure)
-        above = mask[-1]
-        if following is not None:
-            mask = following
-
-
-def _in_order(trace: Callable[[_Strip], StripTrace], strips: Iterator[_Strip], workers: int) -> Iterator[StripTrace]:
-    """Trace strips, ``workers`` at a time, and give them back in their order."""
-    if workers <= 1:
-        yield from map(trace, strips)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[StripTrace]] = deque()
-        for strip in strips:
-            waiting.append(pool.submit(trace, strip))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    height = 1 << max(block_size * block_size // cols, 16).bit_length() - 1
+    return (Window(row, 0, min(height, rows - row), cols) for row in range(0, rows, height))
 
 
 @dataclass(frozen=True, slots=True)
 class _Tracer:
-    """What all strips of a mask share; the compiled parts load on first use."""
+    """What all strips of a mask share; pickles, and loads the compiled parts on first use."""
 
+    read: Read
+    confidence: Read | None
     geobox: GeoBox
-    lattice: Lattice
-    nodata: int
-    dtype: type[np.unsignedinteger]
+    nodata: int | None
+    eight: bool
 
-    def trace(self, strip: _Strip) -> StripTrace:
-        """Label and trace one strip."""
+    def trace(self, window: Window) -> StripTrace:
+        """Read, label and trace one strip."""
+        from geoseg.vector.closed import close
         from geoseg.vector.label import label_strip
-        from geoseg.vector.seams import StripTrace, seam_regions
+        from geoseg.vector.seams import Cut, Walks, seam_regions, split_cut
         from geoseg.vector.trace import trace_strip
 
-        height, width = strip.mask.shape
-        padded = np.full((height + 2, width + 2), self.nodata, self.dtype)
-        padded[1:-1, 1:-1] = strip.mask
-        for line, row in ((0, strip.above), (-1, strip.below)):
-            if row is not None:
-                padded[line, 1:-1] = row
-        nodata = self.dtype(self.nodata)
-        t = self.lattice.table(strip.row, strip.row + height)
+        lattice, eight = _lattice(self.geobox), self.eight
+        padded, nothing = self._padded(window)
+        sure = self.confidence(window) if self.confidence else np.empty((0, 0), np.uint8)
+        t = lattice.table(window.row, window.row + window.height)
         table = (t.first, t.rows, t.cols, t.pixel, t.before)
-        labels, region, values, counts = label_strip(padded, nodata, strip.row, table, strip.confidence)
-        seams = (strip.above is not None, strip.below is not None)
-        vertices, pieces = trace_strip(padded, nodata, labels, region, strip.row, seams)
-        top = seam_regions(padded[1, 1:-1], padded[0, 1:-1], labels[0], region, nodata)
-        bottom = seam_regions(padded[-2, 1:-1], padded[-1, 1:-1], labels[-1], region, nodata)
-        return StripTrace(vertices, pieces, values, counts, top, bottom)
+        labels, region, values, counts, near = label_strip(padded, nothing, window.row, table, sure, eight)
+        seams = (window.row > 0, window.row + window.height < self.geobox.shape[0])
+        trace = trace_strip(padded, nothing, labels, region, window.row, seams)
+        top = seam_regions(padded[1], padded[0], labels[0], region, nothing, eight)
+        bottom = seam_regions(padded[-2], padded[-1], labels[-1], region, nothing, eight)
+        cut, walks = split_cut(trace, values, counts, near, (top, bottom))
+        return StripTrace(Cut(*cut, top, bottom), close(Walks(*walks), lattice.metric, eight=eight))
 
-    def finish(self, walks: Walks, sure: bool) -> Regions:
-        """Make polygons of complete regions."""
-        from geoseg.vector.rings import finish_rings, ring_lengths
+    def _padded(self, window: Window) -> tuple[np.ndarray, np.unsignedinteger | np.signedinteger]:
+        """Class values of a strip with one pixel more on each side, and which of them means nodata, in their type."""
+        rows, cols = self.geobox.shape
+        start, stop = max(window.row - 1, 0), min(window.row + window.height + 1, rows)
+        mask = self.read(Window(start, 0, stop - start, cols))
+        dtype, nothing = mask.dtype.type, self.nodata
+        if nothing is None or not np.iinfo(dtype).min <= nothing <= np.iinfo(dtype).max:  # a wider type has room for it
+            dtype, nothing = (np.uint16, 65535) if mask.dtype == np.uint8 else (np.int32, -1)
+        padded = np.full((window.height + 2, cols + 2), nothing, dtype)
+        first = start - window.row + 1
+        padded[first : first + len(mask), 1:-1] = mask
+        return padded, dtype(nothing)
 
-        coords, rings, polygons = finish_rings(walks.vertices, walks.offsets, walks.region, len(walks.values))
-        lengths = ring_lengths(coords, rings, *self.lattice.metric)
-        pixels = walks.counts[:, 0].copy()
-        return Regions(
-            values=walks.values.astype(np.uint8),
-            n_pixels=pixels,
-            area_m2=walks.counts[:, 1].astype(np.float64) * self.lattice.unit_m2,
-            perim_m=np.add.reduceat(lengths, polygons[:-1]),
-            confidence=walks.counts[:, 2] / pixels if sure else None,
-            coords=coords,
-            rings=rings,
-            polygons=polygons,
-        )
+
+@lru_cache(maxsize=4)
+def _lattice(geobox: GeoBox) -> Lattice:
+    return Lattice(geobox)
+
+
+def _regions(closed: Closed, unit_m2: float, sure: bool) -> Regions:
+    pixels = closed.counts[:, 0].copy()
+    return Regions(
+        values=closed.values.astype(np.uint16),
+        n_pixels=pixels,
+        area_m2=closed.counts[:, 1].astype(np.float64) * unit_m2,
+        perim_m=closed.lengths,
+        confidence=closed.counts[:, 2] / pixels if sure else None,
+        coords=closed.coords,
+        rings=closed.rings,
+        polygons=closed.polygons,
+        parts=closed.parts,
+    )

@@ -21,7 +21,7 @@ class Regions:
     Attributes
     ----------
     values
-        Class value, uint8 ``(n,)``.
+        Class value, uint16 ``(n,)``.
     n_pixels
         Pixels of the region, int64 ``(n,)``.
     area_m2, perim_m
@@ -35,9 +35,14 @@ class Regions:
         Offsets of the rings in ``coords``, int64 ``(r + 1,)``.
     polygons
         Offsets of the polygons in the rings, int64 ``(n + 1,)``; the first ring of each is its shell, the others holes.
+    parts
+        None where each region is one polygon. With 8-connectivity a region can hang together by a corner alone; a ring
+        that touches itself there (GDAL's answer) is invalid, so a region is the MultiPolygon of its 4-connected
+        pieces, which is valid and covers the same ground. Then ``polygons`` has ``p + 1`` entries for the pieces, and
+        ``parts`` are the offsets of the regions in them, int64 ``(n + 1,)``.
     """
 
-    values: NDArray[np.uint8]
+    values: NDArray[np.uint16]
     n_pixels: NDArray[np.int64]
     area_m2: NDArray[np.float64]
     perim_m: NDArray[np.float64]
@@ -45,18 +50,25 @@ class Regions:
     coords: NDArray[Any]
     rings: NDArray[np.int64]
     polygons: NDArray[np.int64]
+    parts: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """Number of polygons."""
         return len(self.values)
 
+    @property
+    def geometry_type(self) -> str:
+        """``Polygon``, or ``MultiPolygon`` for all where regions have parts."""
+        return "Polygon" if self.parts is None else "MultiPolygon"
+
     def geometries(self, geobox: GeoBox | None = None) -> NDArray[np.object_]:
-        """Shapely polygons, in the geobox's CRS or, without one, in pixel coordinates."""
+        """Shapely polygons (or multipolygons), in the geobox's CRS or, without one, in pixel coordinates."""
         import shapely
 
-        made: NDArray[np.object_] = shapely.from_ragged_array(
-            shapely.GeometryType.POLYGON, self.xy(geobox), (self.rings, self.polygons)
-        )
+        kind, offsets = shapely.GeometryType.POLYGON, [self.rings, self.polygons]
+        if self.parts is not None:
+            kind, offsets = shapely.GeometryType.MULTIPOLYGON, [*offsets, self.parts]
+        made: NDArray[np.object_] = shapely.from_ragged_array(kind, self.xy(geobox), tuple(offsets))
         return made
 
     def xy(self, geobox: GeoBox | None = None) -> NDArray[np.float64]:
@@ -69,8 +81,11 @@ class Regions:
         return np.column_stack([c + col * a + row * b, f + col * d + row * e])
 
     def pick(self, start: int, stop: int) -> Self:
-        """Polygons ``start .. stop``."""
-        rings = self.rings[self.polygons[start] : self.polygons[stop] + 1]
+        """Regions ``start .. stop``."""
+        parts = None if self.parts is None else self.parts[start : stop + 1]
+        first, last = (start, stop) if parts is None else (parts[0], parts[-1])
+        polygons = self.polygons[first : last + 1]
+        rings = self.rings[polygons[0] : polygons[-1] + 1]
         return replace(
             self,
             values=self.values[start:stop],
@@ -80,7 +95,8 @@ class Regions:
             confidence=None if self.confidence is None else self.confidence[start:stop],
             coords=self.coords[rings[0] : rings[-1]],
             rings=rings - rings[0],
-            polygons=self.polygons[start : stop + 1] - self.polygons[start],
+            polygons=polygons - polygons[0],
+            parts=None if parts is None else parts - parts[0],
         )
 
     @classmethod
@@ -91,6 +107,8 @@ class Regions:
             return items[0]
         if not items:
             return cls.empty()
+        parts = [item.parts for item in items if item.parts is not None]
+        assert len(parts) in (0, len(items)), "regions of one raster all have parts or none"
         confidences = [item.confidence for item in items if item.confidence is not None]
         return cls(
             values=np.concatenate([item.values for item in items]),
@@ -101,6 +119,7 @@ class Regions:
             coords=np.concatenate([item.coords for item in items]),
             rings=_chain([item.rings for item in items]),
             polygons=_chain([item.polygons for item in items]),
+            parts=_chain(parts) if parts else None,
         )
 
     @classmethod
@@ -108,7 +127,7 @@ class Regions:
         """No polygon at all."""
         ints, floats = np.zeros(0, np.int64), np.zeros(0, np.float64)
         zero = np.zeros(1, np.int64)
-        return cls(np.zeros(0, np.uint8), ints, floats, floats, None, np.zeros((0, 2), np.int32), zero, zero)
+        return cls(np.zeros(0, np.uint16), ints, floats, floats, None, np.zeros((0, 2), np.int32), zero, zero)
 
 
 def _chain(offsets: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -2,7 +2,8 @@
 
 Kept are only the regions that touch the last seam: their outlines so far, and their counts. Regions are joined by
 union-find; open pieces by their keys (:mod:`geoseg.vector.trace`), each chain knowing its other end, so that a strip
-costs what touches its seams, not what lies behind.
+costs what touches its seams, not what lies behind. With 8-connectivity a second union-find says which regions belong
+together, and a region is kept until no strip can add to any of them.
 """
 
 from __future__ import annotations
@@ -22,31 +23,37 @@ if TYPE_CHECKING:
 
 # Columns of the tables of pieces and of regions.
 _BEGIN, _COUNT, _NEXT, _OTHER, _OWNER, _RING = range(6)
-_PARENT, _VALUE, _SUMS, _LAST, _HEAD, _TAIL = 0, 1, 2, 5, 6, 7
+_PARENT, _VALUE, _SUMS, _LAST, _HEAD, _TAIL, _NEAR = 0, 1, 2, 5, 6, 7, 8
 
 
-class StripTrace(NamedTuple):
-    """A traced strip: see :func:`trace_strip` and :func:`label_strip`.
+class Cut(NamedTuple):
+    """What a strip's edges may cut: regions that touch a seam, and the pieces of their outlines.
 
-    ``top`` and ``bottom`` hold, for each column, the region that goes on over the seam, or -1.
+    As :func:`trace_strip` and :func:`label_strip` give them. ``top`` and ``bottom`` hold, for each column, the region
+    that goes on over the seam, or -1.
     """
 
     vertices: Vertices
     pieces: Ints
     values: NDArray[np.int32]
     counts: Ints
+    near: NDArray[np.int32]
     top: NDArray[np.int32]
     bottom: NDArray[np.int32]
 
 
 class Walks(NamedTuple):
-    """Closed regions: their walks (vertices, offsets, index of the region), class values and counts, by last pixel."""
+    """Closed regions: their walks (vertices, offsets, index of the region), class values and counts, in any order.
+
+    ``near`` is the same number for regions that belong together (8-connectivity), else empty.
+    """
 
     vertices: Vertices
     offsets: Ints
     region: Ints
     values: Ints
     counts: Ints
+    near: Ints
 
 
 @dataclass(slots=True, eq=False)
@@ -62,105 +69,189 @@ class OpenRegions:
     used: Ints
     frontier: Ints
     ends: Ints
+    eight: bool
 
     @classmethod
-    def of(cls, cols: int) -> OpenRegions:
+    def of(cls, cols: int, *, eight: bool = False) -> OpenRegions:
         """Before the first strip."""
-        tables = np.empty((1024, 2), np.int32), np.empty((1024, 6), np.int64), np.empty((1024, 8), np.int64)
+        tables = np.empty((1024, 2), np.int32), np.empty((1024, 6), np.int64), np.empty((1024, 9), np.int64)
         ends = np.full((2, 2 * cols + 2), -1, np.int64)
-        return cls(*tables, np.zeros(4, np.int64), np.full(cols, -1, np.int64), ends)
+        return cls(*tables, np.zeros(4, np.int64), np.full(cols, -1, np.int64), ends, eight)
 
-    def add(self, strip: StripTrace) -> Walks:
-        """Join the next strip below; return the regions that are complete now, ordered by their last pixel."""
-        alone = np.ones(len(strip.values), np.bool_)
-        alone[strip.top[strip.top >= 0]] = False
-        alone[strip.bottom[strip.bottom >= 0]] = False
+    def add(self, cut: Cut) -> Walks:
+        """Join the next strip below; return the regions of the tables that are complete now."""
         tables = self.vertices, self.pieces, self.regions
-        new = strip.vertices, strip.pieces, strip.values, strip.counts, alone
-        vertices, pieces, regions, mapping = _take(tables, self.used, new)
-        tables = vertices, pieces, regions
-        _unite_over(pieces, regions, self.frontier, strip.top, mapping)
-        self.ends = _link_over(pieces, regions, self.ends, self.used, strip.pieces, alone)
-        done = _advance(regions, self.used, self.frontier, strip.bottom, mapping)
-        closed = Walks(*_collect(tables, self.used, done, new))
-        self.vertices, self.pieces, self.regions = _tidy(tables, self.used, self.frontier, self.ends)
+        tables = _take(tables, self.used, (cut.vertices, cut.pieces, cut.values, cut.counts, cut.near))
+        vertices, pieces, regions = tables
+        shift = self.used[2] - len(cut.values)
+        _unite_over(pieces, regions, self.frontier, (cut.top, shift), self.eight)
+        self.ends = _link_over(pieces, regions, self.ends, self.used, cut.pieces)
+        done = _advance(regions, self.used, self.frontier, (cut.bottom, shift), self.eight)
+        closed = Walks(*_collect(tables, self.used, done, self.eight))
+        self.vertices, self.pieces, self.regions = _tidy(tables, self.used, (self.frontier, self.ends), self.eight)
         return closed
 
 
 @jit
-def seam_regions(values, beyond, labels, region, nodata):  # type: ignore[no-untyped-def]
-    """For each column of a strip's edge row the region, where the row ``beyond`` the seam has the same class."""
-    out = np.full(len(values), -1, np.int32)
-    for c in range(len(values)):
-        if values[c] == beyond[c] and values[c] != nodata:
-            out[c] = region[labels[c] & ~(1 << 30)]
+def seam_regions(values, beyond, labels, region, nodata, eight):  # type: ignore[no-untyped-def]
+    """For each column of a strip's edge row the region that goes on in the row ``beyond`` the seam, or -1.
+
+    ``values`` and ``beyond`` are rows of the padded strip, one pixel longer than ``labels`` at both ends.
+    """
+    out = np.full(len(labels), -1, np.int32)
+    for c in range(1, len(values) - 1):
+        value = values[c]
+        near = eight and (beyond[c - 1] == value or beyond[c + 1] == value)
+        if value != nodata and (beyond[c] == value or near):
+            out[c - 1] = region[labels[c - 1] & ~(1 << 30)]
     return out
 
 
 @jit
-def _take(tables, used, new):  # type: ignore[no-untyped-def]
-    """Add a strip's regions that touch a seam, and their pieces, to the tables; return these and the new numbers."""
-    vertices, pieces, regions = tables
-    new_vertices, new_pieces, values, counts, alone = new
-    mapping = np.full(len(values), -1, np.int64)
+def split_cut(trace, values, counts, near, seams):  # type: ignore[no-untyped-def]
+    """Tell the regions that a seam may cut (and what belongs with them) from those that are complete.
+
+    Returns the fields of :class:`Cut` without the seams, which are renumbered in place, and those of :class:`Walks`.
+    """
+    vertices, pieces = trace
+    cut = np.zeros(len(values), np.bool_)
+    for seam in seams:
+        for i in seam:
+            if i >= 0:
+                cut[i] = True
+    for i in range(len(near)):
+        cut[near[i]] |= cut[i]
+    for i in range(len(near)):
+        cut[i] = cut[near[i]]
+    new = np.empty(len(values), np.int32)
+    n = np.zeros(2, np.int32)
     for i in range(len(values)):
-        if not alone[i]:
-            k = used[2]
-            regions = _room(regions, k + 1)
-            regions[k, _PARENT], regions[k, _VALUE], regions[k, _HEAD], regions[k, _TAIL] = k, values[i], -1, -1
-            regions[k, _SUMS : _LAST + 1] = counts[i]
-            mapping[i] = k
-            used[2] += 1
+        new[i] = n[1 * cut[i]]
+        n[1 * cut[i]] += 1
+    for seam in seams:
+        for c in range(len(seam)):
+            if seam[c] >= 0:
+                seam[c] = new[seam[c]]
+    size, walks = 0, 0
+    for q in range(len(pieces)):
+        if cut[pieces[q, 1]]:
+            size += _end(pieces, q, len(vertices)) - pieces[q, 0]
+            walks += 1
+    cut_vertices, cut_pieces = np.empty((size, 2), np.int32), np.empty((walks, 4), np.int64)
+    vertices_left, walks = np.empty((len(vertices) - size, 2), np.int32), len(pieces) - walks
+    offsets, owner = np.zeros(walks + 1, np.int64), np.empty(walks, np.int64)
+    at, to, p, walk = 0, 0, 0, 0
+    for q in range(len(pieces)):
+        begin, end, i = pieces[q, 0], _end(pieces, q, len(vertices)), pieces[q, 1]
+        if cut[i]:
+            cut_pieces[p, 0], cut_pieces[p, 1] = at, new[i]
+            cut_pieces[p, 2], cut_pieces[p, 3] = pieces[q, 2], pieces[q, 3]
+            p += 1
+            for k in range(begin, end):
+                cut_vertices[at, 0], cut_vertices[at, 1] = vertices[k, 0], vertices[k, 1]
+                at += 1
+        else:
+            for k in range(begin, end):
+                vertices_left[to, 0], vertices_left[to, 1] = vertices[k, 0], vertices[k, 1]
+                to += 1
+            owner[walk] = new[i]
+            walk += 1
+            offsets[walk] = to
+    new_near = new[near] if len(near) else near
+    part = new_near if len(near) == 0 else new_near[cut]
+    rest = new_near if len(near) == 0 else new_near[~cut]
+    left = vertices_left, offsets, owner, values[~cut].astype(np.int64), counts[~cut], rest.astype(np.int64)
+    return (cut_vertices, cut_pieces, values[cut], counts[cut], part), left
+
+
+@jit
+def _end(pieces, q, vertices):  # type: ignore[no-untyped-def]
+    return pieces[q + 1, 0] if q + 1 < len(pieces) else vertices
+
+
+@jit
+def _take(tables, used, new):  # type: ignore[no-untyped-def]
+    """Add a strip's regions that touch a seam, and their pieces, to the tables, and return these."""
+    vertices, pieces, regions = tables
+    new_vertices, new_pieces, values, counts, near = new
+    shift, first, behind = used[2], used[1], used[0]
+    regions = _room(regions, shift + len(values))
+    for i in range(len(values)):
+        k = shift + i
+        regions[k, _PARENT], regions[k, _VALUE], regions[k, _HEAD], regions[k, _TAIL] = k, values[i], -1, -1
+        regions[k, _NEAR] = shift + near[i] if len(near) else k
+        regions[k, _SUMS : _LAST + 1] = counts[i]
+    pieces, vertices = _room(pieces, first + len(new_pieces)), _room(vertices, behind + len(new_vertices))
+    vertices[behind : behind + len(new_vertices)] = new_vertices
     for q in range(len(new_pieces)):
-        if alone[new_pieces[q, 1]]:
-            continue
-        begin = new_pieces[q, 0]
-        count = (new_pieces[q + 1, 0] if q + 1 < len(new_pieces) else len(new_vertices)) - begin
-        p, at = used[1], used[0]
-        pieces, vertices = _room(pieces, p + 1), _room(vertices, at + count)
-        vertices[at : at + count] = new_vertices[begin : begin + count]
-        owner = mapping[new_pieces[q, 1]]
-        pieces[p, _BEGIN], pieces[p, _COUNT], pieces[p, _NEXT], pieces[p, _OTHER] = at, count, -1, p
-        pieces[p, _OWNER], pieces[p, _RING] = owner, -1
+        p, owner = first + q, shift + new_pieces[q, 1]
+        pieces[p, _BEGIN] = behind + new_pieces[q, 0]
+        pieces[p, _COUNT] = _end(new_pieces, q, len(new_vertices)) - new_pieces[q, 0]
+        pieces[p, _NEXT], pieces[p, _OTHER], pieces[p, _OWNER], pieces[p, _RING] = -1, p, owner, -1
         if new_pieces[q, 2] < 0:
             _add_ring(pieces, regions, owner, p)
-        used[0] += count
-        used[1] += 1
-        used[3] += count
-    return vertices, pieces, regions, mapping
+    used[0] += len(new_vertices)
+    used[1] += len(new_pieces)
+    used[2] += len(values)
+    used[3] += len(new_vertices)
+    return vertices, pieces, regions
 
 
 @jit
-def _unite_over(pieces, regions, frontier, top, mapping):  # type: ignore[no-untyped-def]
+def _unite_over(pieces, regions, frontier, other, eight):  # type: ignore[no-untyped-def]
     """Unite regions that face each other over the seam, with their counts and lists of rings."""
-    for c in range(len(frontier)):
-        if frontier[c] < 0 or (c > 0 and frontier[c] == frontier[c - 1] and top[c] == top[c - 1]):
+    top, shift = other
+    last = len(frontier) - 1
+    for c in range(last + 1):
+        if frontier[c] < 0 or (not eight and c > 0 and frontier[c] == frontier[c - 1] and top[c] == top[c - 1]):
             continue
-        i, j = _root(regions, frontier[c]), _root(regions, mapping[top[c]])
-        if i == j:
-            continue
-        i, j = min(i, j), max(i, j)
-        regions[j, _PARENT] = i
-        for k in range(_SUMS, _LAST):
-            regions[i, k] += regions[j, k]
-        regions[i, _LAST] = max(regions[i, _LAST], regions[j, _LAST])
-        if regions[j, _HEAD] >= 0:
-            _add_ring(pieces, regions, i, regions[j, _HEAD])
-            regions[i, _TAIL] = regions[j, _TAIL]
+        value = regions[frontier[c], _VALUE]
+        if top[c] >= 0 and regions[shift + top[c], _VALUE] == value:
+            _unite(pieces, regions, _root(regions, frontier[c]), _root(regions, shift + top[c]))
+        if eight:
+            for d in range(max(c - 1, 0), min(c + 1, last) + 1):
+                if top[d] >= 0 and regions[shift + top[d], _VALUE] == value:
+                    _bring_near(regions, frontier[c], shift + top[d])
 
 
 @jit
-def _link_over(pieces, regions, ends, used, new_pieces, alone):  # type: ignore[no-untyped-def]
+def _unite(pieces, regions, i, j):  # type: ignore[no-untyped-def]
+    if i == j:
+        return
+    i, j = min(i, j), max(i, j)
+    regions[j, _PARENT] = i
+    for k in range(_SUMS, _LAST):
+        regions[i, k] += regions[j, k]
+    regions[i, _LAST] = max(regions[i, _LAST], regions[j, _LAST])
+    if regions[j, _HEAD] >= 0:
+        _add_ring(pieces, regions, i, regions[j, _HEAD])
+        regions[i, _TAIL] = regions[j, _TAIL]
+
+
+@jit
+def _bring_near(regions, i, j):  # type: ignore[no-untyped-def]
+    i, j = _near_root(regions, i), _near_root(regions, j)
+    regions[max(i, j), _NEAR] = min(i, j)
+
+
+@jit
+def _near_root(regions, i):  # type: ignore[no-untyped-def]
+    while regions[i, _NEAR] != i:
+        regions[i, _NEAR] = regions[regions[i, _NEAR], _NEAR]
+        i = regions[i, _NEAR]
+    return i
+
+
+@jit
+def _link_over(pieces, regions, ends, used, new_pieces):  # type: ignore[no-untyped-def]
     """Link chains that leave one strip with those that enter the other by the same key; return the next seam's ends."""
     keys = ends.shape[1]
     above = np.full((2, keys), -1, np.int64)  # of the new pieces: heads entered from above, tails leaving above
     below = np.full((2, keys), -1, np.int64)  # tails leaving below, heads entered from below
-    p = used[1]
-    for q in range(len(new_pieces) - 1, -1, -1):  # the pieces taken last stand last in the table
-        if not alone[new_pieces[q, 1]]:
-            p -= 1
-            _note(above[0], below[1], new_pieces[q, 2], p)
-            _note(above[1], below[0], new_pieces[q, 3], p)
+    first = used[1] - len(new_pieces)
+    for q in range(len(new_pieces)):
+        _note(above[0], below[1], new_pieces[q, 2], first + q)
+        _note(above[1], below[0], new_pieces[q, 3], first + q)
     for key in range(keys):
         if ends[0, key] >= 0:
             _link(pieces, regions, ends[0, key], above[0, key])
@@ -208,61 +299,39 @@ def _root(regions, i):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _advance(regions, used, frontier, bottom, mapping):  # type: ignore[no-untyped-def]
+def _advance(regions, used, frontier, other, eight):  # type: ignore[no-untyped-def]
     """Move the frontier to the strip's bottom; return the regions that no longer touch it."""
+    bottom, shift = other
     open_ = np.zeros(used[2], np.bool_)
     for c in range(len(frontier)):
-        frontier[c] = _root(regions, mapping[bottom[c]]) if bottom[c] >= 0 else -1
+        frontier[c] = _root(regions, shift + bottom[c]) if bottom[c] >= 0 else -1
         if frontier[c] >= 0:
-            open_[frontier[c]] = True
-    done = [k for k in range(used[2]) if regions[k, _PARENT] == k and regions[k, _VALUE] >= 0 and not open_[k]]
-    return np.array(done, np.int64) if len(done) else np.empty(0, np.int64)
+            open_[_near_root(regions, frontier[c]) if eight else frontier[c]] = True
+    done, n = np.empty(used[2], np.int64), 0
+    for k in range(used[2]):
+        if regions[k, _PARENT] == k and regions[k, _VALUE] >= 0:
+            if not open_[_near_root(regions, k) if eight else k]:
+                done[n] = k
+                n += 1
+    return done[:n]
 
 
 @jit
-def _collect(tables, used, done, new):  # type: ignore[no-untyped-def]
-    """Walks, values and counts of the complete regions, by last pixel; those from the tables are marked as gone."""
+def _collect(tables, used, done, eight):  # type: ignore[no-untyped-def]
+    """Walks, values, counts and company of the complete regions; they are marked as gone."""
     _, pieces, regions = tables
-    new_vertices, new_pieces, new_values, new_counts, alone = new
-    values, counts, rank, place = _complete(regions, done, new_values, new_counts, alone)
-    chained, walks = _chain_sizes(pieces, regions, done)
-    used[3] -= chained
-    total = chained
-    ends = np.append(new_pieces[1:, 0], len(new_vertices)) if len(new_pieces) else np.empty(0, np.int64)
-    for q in range(len(new_pieces)):
-        if alone[new_pieces[q, 1]]:
-            walks += 1
-            total += ends[q] - new_pieces[q, 0]
-    out, offsets, owner = np.empty((total, 2), np.int32), np.zeros(walks + 1, np.int64), np.empty(walks, np.int64)
-    at, walk = _unchain(tables, done, rank, (out, offsets, owner))
-    for q in range(len(new_pieces)):
-        if alone[new_pieces[q, 1]]:
-            for k in range(new_pieces[q, 0], ends[q]):
-                out[at, 0], out[at, 1] = new_vertices[k, 0], new_vertices[k, 1]
-                at += 1
-            owner[walk] = rank[place[new_pieces[q, 1]]]
-            walk += 1
-            offsets[walk] = at
-    return out, offsets, owner, values, counts
-
-
-@jit
-def _complete(regions, done, new_values, new_counts, alone):  # type: ignore[no-untyped-def]
-    """Values and counts by last pixel, the rank of each (first those of the tables), and the place of the new ones."""
-    n = len(done)
-    values, counts = np.empty(n + alone.sum(), np.int64), np.empty((n + alone.sum(), 4), np.int64)
-    for i in range(n):
+    values, counts = np.empty(len(done), np.int64), np.empty((len(done), 4), np.int64)
+    near = np.empty(len(done) if eight else 0, np.int64)
+    for i in range(len(done)):
         values[i] = regions[done[i], _VALUE]
         counts[i] = regions[done[i], _SUMS : _LAST + 1]
-    place = np.empty(len(alone), np.int64)
-    for i in range(len(alone)):
-        if alone[i]:
-            values[n], counts[n], place[i] = new_values[i], new_counts[i], n
-            n += 1
-    order = np.argsort(counts[:, 3])
-    rank = np.empty(n, np.int64)
-    rank[order] = np.arange(n)
-    return values[order], counts[order], rank, place
+    for i in range(len(near)):
+        near[i] = _near_root(regions, done[i])
+    total, walks = _chain_sizes(pieces, regions, done)
+    used[3] -= total
+    out, offsets, owner = np.empty((total, 2), np.int32), np.zeros(walks + 1, np.int64), np.empty(walks, np.int64)
+    _unchain(tables, done, (out, offsets, owner))
+    return out, offsets, owner, values, counts, near
 
 
 @jit
@@ -282,8 +351,8 @@ def _chain_sizes(pieces, regions, done):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _unchain(tables, done, rank, walks):  # type: ignore[no-untyped-def]
-    """Copy the rings of complete regions, piece by piece; return how many vertices and rings there are."""
+def _unchain(tables, done, walks):  # type: ignore[no-untyped-def]
+    """Copy the rings of complete regions, piece by piece."""
     vertices, pieces, regions = tables
     out, offsets, owner = walks
     at, walk = 0, 0
@@ -296,18 +365,18 @@ def _unchain(tables, done, rank, walks):  # type: ignore[no-untyped-def]
                 out[at : at + count] = vertices[begin : begin + count]
                 at += count
                 p = pieces[p, _NEXT]
-            owner[walk] = rank[i]
+            owner[walk] = i
             walk += 1
             offsets[walk] = at
             ring = pieces[ring, _RING]
         regions[done[i], _VALUE] = -1
-    return at, walk
 
 
 @jit
-def _tidy(tables, used, frontier, ends):  # type: ignore[no-untyped-def]
+def _tidy(tables, used, seam, eight):  # type: ignore[no-untyped-def]
     """Drop what belongs to complete regions once it is more than half; renumber the rest."""
     vertices, pieces, regions = tables
+    frontier, ends = seam
     alive = 0
     for k in range(used[2]):
         alive += regions[k, _PARENT] == k and regions[k, _VALUE] >= 0
@@ -315,13 +384,7 @@ def _tidy(tables, used, frontier, ends):  # type: ignore[no-untyped-def]
         return vertices, pieces, regions
     new_region, new_piece, n, m = _renumber(pieces, regions, used)
     kept_vertices, kept_pieces = _keep_pieces(vertices, pieces, new_piece, (max(2 * used[3], 1024), max(2 * m, 1024)))
-    kept_regions = np.empty((max(2 * n, 1024), 8), np.int64)
-    for k in range(used[2]):
-        i = new_region[k]
-        if i >= 0:
-            kept_regions[i] = regions[k]
-            kept_regions[i, _PARENT] = i
-            kept_regions[i, _HEAD], kept_regions[i, _TAIL] = new_piece[regions[k, _HEAD]], new_piece[regions[k, _TAIL]]
+    kept_regions = _keep_regions(regions, new_region, new_piece, (n, eight))
     for c in range(len(frontier)):
         frontier[c] = new_region[frontier[c]] if frontier[c] >= 0 else -1
     for side in range(2):
@@ -329,6 +392,26 @@ def _tidy(tables, used, frontier, ends):  # type: ignore[no-untyped-def]
             ends[side, key] = new_piece[ends[side, key]]
     used[0], used[1], used[2] = used[3], m, n
     return kept_vertices, kept_pieces, kept_regions
+
+
+@jit
+def _keep_regions(regions, new_region, new_piece, options):  # type: ignore[no-untyped-def]
+    """Copy the regions that have a new number; those that belong together are named by the first of them."""
+    n, eight = options
+    kept = np.empty((max(2 * n, 1024), regions.shape[1]), np.int64)
+    first = np.full(len(new_region) * eight, -1, np.int64)
+    for k in range(len(new_region)):
+        i = new_region[k]
+        if i >= 0:
+            kept[i] = regions[k]
+            kept[i, _PARENT], kept[i, _NEAR] = i, i
+            kept[i, _HEAD], kept[i, _TAIL] = new_piece[regions[k, _HEAD]], new_piece[regions[k, _TAIL]]
+            if eight:
+                company = _near_root(regions, k)
+                if first[company] < 0:
+                    first[company] = i
+                kept[i, _NEAR] = first[company]
+    return kept
 
 
 @jit

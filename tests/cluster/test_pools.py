@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 from distributed import Client
@@ -17,7 +18,7 @@ from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.errors import ClusterLost, InputRefused, ResourceError, UsageError
 from geoseg.grid.blocks import BlockGrid
 from geoseg.grid.chips import ChipGrid
-from tests.helpers.pooljobs import Killer, pid_of
+from tests.helpers.pooljobs import Killer, die_once, pid_of, refuse_seven
 
 GRID = BlockGrid(ChipGrid((160, 192), 32), 1)
 
@@ -187,3 +188,22 @@ def wait_until_listening(port: int) -> None:
 def test_what_is_no_address_is_wrong_usage_at_once(address):
     with pytest.raises(UsageError, match="SCHEDULER"):
         connect(ClusterSettings(scheduler=address))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_results_come_in_order_and_errors_as_what_they_are(workers):
+    with connect(ClusterSettings(workers)) as pool:
+        assert list(pool.in_order(str, range(50))) == [str(i) for i in range(50)]
+        taken = []
+        with pytest.raises(InputRefused, match="READ"):
+            for result in pool.in_order(refuse_seven, range(20)):
+                taken.append(result)
+    assert taken == list(range(7))
+
+
+def test_what_a_dead_worker_took_with_it_is_done_again(tmp_path):
+    with connect(ClusterSettings(2)) as pool:
+        once = partial(die_once, str(tmp_path / "died"))
+        assert list(pool.in_order(once, range(30))) == list(range(30))
+        with pytest.raises(ResourceError, match="WORKER"):
+            list(pool.in_order(os._exit, [1]))

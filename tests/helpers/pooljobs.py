@@ -56,3 +56,18 @@ class Killer:
 def pid_of(worker: Killer) -> int:
     """For :meth:`Pool.ask`."""
     return worker.where()
+
+
+def refuse_seven(item: int) -> int:
+    """The item, or a refusal."""
+    if item == 7:
+        raise InputRefused.of("READ", str(item), "cannot be read")
+    return item
+
+
+def die_once(claim: str, item: int) -> int:
+    """The item; the first process that meets number 5 dies of it."""
+    if item == 5 and not os.path.exists(claim):
+        Path(claim).touch()
+        os._exit(9)
+    return item
