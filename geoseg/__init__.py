@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from geoseg.config import PolygonizeSettings, SegmentSettings, SieveSettings
     from geoseg.errors import GeosegError
+    from geoseg.jobs.area import AreaTable, area
     from geoseg.jobs.segment import SegmentResult, segment
     from geoseg.jobs.sieve import SieveResult, sieve
     from geoseg.jobs.vectorize import PolygonizeResult, polygonize
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from geoseg.raster.scene import Scene, open_scene
 
 __all__ = [
+    "AreaTable",
     "Bundle",
     "GeosegError",
     "Legend",
@@ -31,6 +33,7 @@ __all__ = [
     "SegmentSettings",
     "SieveResult",
     "SieveSettings",
+    "area",
     "open_bundle",
     "open_scene",
     "polygonize",
@@ -39,6 +42,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AreaTable": "jobs.area",
     "Bundle": "model.bundle",
     "GeosegError": "errors",
     "Legend": "legend",
@@ -49,6 +53,7 @@ _HOME = {
     "SegmentSettings": "config",
     "SieveResult": "jobs.sieve",
     "SieveSettings": "config",
+    "area": "jobs.area",
     "open_bundle": "model.bundle",
     "open_scene": "raster.scene",
     "polygonize": "jobs.vectorize",

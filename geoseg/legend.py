@@ -91,7 +91,7 @@ class Legend:
     def value_of(self, name: str) -> int:
         """Return the value of the class ``name``, whatever its case, or of the only one with that word in its name.
 
-        Unknown names are refused with the known ones.
+        A value in digits is taken too, unless it is a name. Unknown names are refused with the known ones.
         """
         wanted = name.strip().casefold()
         same = [item for item in self.classes if item.name.casefold() == wanted]
@@ -99,6 +99,8 @@ class Legend:
         for found in (same, with_word):
             if len(found) == 1:
                 return found[0].value
+        if wanted.isdecimal() and int(wanted) in self.values:
+            return int(wanted)
         known = ", ".join(item.name for item in self.classes)
         raise UsageError.of("LEGEND", name, "no class of this name", f"The legend has: {known}")
 

@@ -30,6 +30,7 @@ VERBS = {
     "segment": "The main job: a scene to a class map, polygons and areas.",
     "polygonize": "A class raster to polygons with areas, in the format of the extension.",
     "sieve": "A class raster without small regions: each joins its neighbour.",
+    "area": "Areas by class, and by zone, on the ellipsoid.",
     "train": "A bundle from a labelled scene.",
     "bundle": "Look at a bundle, check it, take one in.",
 }

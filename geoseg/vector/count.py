@@ -32,3 +32,26 @@ def count_classes(strip, row, table, n_pixels, area):  # type: ignore[no-untyped
             n_pixels[value] += stop - start
             area[value] += right - left
             start, left = stop, right
+
+
+@jit
+def count_cells(values, place, cells, shares, table, sums):  # type: ignore[no-untyped-def]
+    """Add pixels of a window, each by its share, to ``sums``; without ``cells`` all of them, whole.
+
+    ``place`` is (row, column) of the window, ``cells`` are indices into it, ``shares`` 0-1. Whole pixels are counted in
+    integers (``sums[0]`` pixels, ``sums[1]`` area units, one entry a value), parts in float64 (``sums[2]``, ``sums[3]``).
+    """
+    first, rows, cols, pixel, _before = table
+    whole, units, part, part_units = sums
+    height, width = values.shape
+    for k in range(height * width if len(cells) == 0 else len(cells)):
+        cell, share = (k, 1.0) if len(cells) == 0 else (cells[k], shares[k])
+        r, c = cell // width, cell % width
+        value = values[r, c]
+        area = pixel[(place[0] + r) // rows - first, (place[1] + c) // cols]
+        if share >= 1.0:
+            whole[value] += 1
+            units[value] += area
+        else:
+            part[value] += share
+            part_units[value] += share * area

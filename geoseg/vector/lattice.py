@@ -166,8 +166,8 @@ class _Ground:
             high, wide = rows[2::step] - rows[:-2:step], cols[2::step] - cols[:-2:step]
             return abs(a * e - b * d) * high[:, None] * wide[None, :]
         lon, lat = self._to_geodetic(*np.meshgrid(rows, cols, indexing="ij"))
-        q = _authalic(np.sin(lat), self.eccentricity2)
-        full = float(_authalic(np.array(1.0), self.eccentricity2))
+        q = authalic(np.sin(lat), self.eccentricity2)
+        full = float(authalic(np.array(1.0), self.eccentricity2))
         north = _outline_areas(*_polar(lon, full - q, self.semi_major), step)
         if (lat > 0).all():
             return _finite(north)
@@ -232,7 +232,7 @@ def _with_middles(lines: NDArray[np.int64]) -> Floats:
     return out
 
 
-def _authalic(sine: Floats, e2: float) -> Floats:
+def authalic(sine: Floats, e2: float) -> Floats:
     """Snyder's q (3-12): the area of the ellipsoid below a latitude is proportional to it."""
     if e2 == 0:
         return 2 * sine
