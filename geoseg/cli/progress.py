@@ -32,6 +32,22 @@ def progress_bar(*, quiet: bool) -> Iterator[Report | None]:
 
 
 @contextmanager
+def strip_bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Give a callback for the strips of a raster (done, of all); None when there is nobody to look."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with Bar("polygonize", BarColumn(), MofNCompleteColumn(), "strips", TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("polygonize", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
 def step_bar(*, quiet: bool) -> Iterator[Callable[[int, int, float], None] | None]:
     """Give a callback for the steps of a fit (done, of all, loss); None when there is nobody to look."""
     from rich.console import Console

@@ -11,14 +11,14 @@ from geoseg.errors import Interrupted, Terminated
 
 
 @contextmanager
-def stoppable(where: str) -> Iterator[None]:
+def stoppable(where: str, remedy: str = "Finished blocks are kept; the same command resumes") -> Iterator[None]:
     """Turn the two signals into errors inside the body; a second signal while the first is handled ends the process at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         for known in before:
             signal.signal(known, signal.SIG_DFL)
         error, name = (Terminated, "SIGTERM") if number == signal.SIGTERM else (Interrupted, "SIGINT")
-        raise error.of("INTERRUPTED", where, f"stopped by {name}", "Finished blocks are kept; the same command resumes")
+        raise error.of("INTERRUPTED", where, f"stopped by {name}", remedy)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -83,14 +83,20 @@ def _tolerated(block: Block, error: Exception, on_bad: str) -> str:
     raise error
 
 
-def to_file(path: Path, also: Report | None) -> Report:
-    """A report that appends one JSON line for each committed block to ``path``, and passes it on."""
+def progress_file(path: Path) -> Path:
+    """Make a file for lines of progress, or take one that has some; UsageError PROGRESS where it is something else."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
             if file.read(1) != b"{":
                 raise UsageError.of("PROGRESS", path, "holds something else than progress", "Name another file")
+    return path
+
+
+def to_file(path: Path, also: Report | None) -> Report:
+    """A report that appends one JSON line for each committed block to ``path``, and passes it on."""
+    path = progress_file(path)
 
     def write(progress: Progress) -> None:
         line: dict[str, Any] = {"step": progress.step, "done": progress.done, "total": progress.total}

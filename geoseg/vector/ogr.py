@@ -27,7 +27,13 @@ _CONFIG = {
 
 
 def write_layer(
-    path: Path, reader: pa.RecordBatchReader, table: PolygonTable, driver: str, *, geometry_type: str = "", **options: Any
+    path: Path,
+    reader: pa.RecordBatchReader,
+    table: PolygonTable,
+    driver: str,
+    *,
+    geometry_type: str = "",
+    **options: Any,
 ) -> None:
     """Write one layer of polygons; ``options`` as :func:`pyogrio.write_arrow` takes them."""
     import pyogrio

@@ -45,7 +45,9 @@ def write(path: Path, table: PolygonTable, *, split: bool = False) -> None:
         target = numbered(path, number)
         options = {"DBF_DATE_LAST_UPDATE": _DATE, "SPATIAL_INDEX": "NO"}
         reader = reader_of(table, schema, batches)
-        write_layer(target, reader, table, "ESRI Shapefile", geometry_type="Polygon", layer_options=options, encoding="UTF-8")
+        write_layer(
+            target, reader, table, "ESRI Shapefile", geometry_type="Polygon", layer_options=options, encoding="UTF-8"
+        )
         parts.check(target)
     check_count(parts.n, table)
 
@@ -161,10 +163,16 @@ def clockwise(part: Regions, table: PolygonTable) -> Regions:
 def leftovers(final: Path, temporary: Path, split: bool) -> list[Path]:
     """Files of an older Shapefile of this name that the new one does not replace: indexes, and parts with higher numbers."""
     made = {path.name for path in temporary.parent.iterdir()}
-    stale = [final.with_suffix(ending) for ending in STALE if final.with_suffix(ending).name not in made]
-    number = 2
-    while split and ((part := numbered(final, number)).exists() or part.name in made):
-        own = [part.with_suffix(ending) for ending in (".shp", ".shx", ".dbf", *STALE)]
-        stale += [path for path in own if path.name not in made]
-        number += 1
-    return stale
+    parts = [final]
+    while split and ((part := numbered(final, len(parts) + 1)).exists() or part.name in made):
+        parts.append(part)
+    endings = (final.suffix, ".shx", ".dbf", *STALE)
+    return [own for part in parts for end in endings if (own := part.with_suffix(end)).name not in made]
+
+
+def members(final: Path, *, split: bool) -> list[Path]:
+    """The files of the Shapefile at ``final`` and, with ``split``, of the parts after it that are there: .shp before the rest."""
+    parts = [final]
+    while split and (part := numbered(final, len(parts) + 1)).exists():
+        parts.append(part)
+    return [part.with_suffix(end) for end in (final.suffix, ".shx", ".dbf", ".prj", ".cpg") for part in parts]

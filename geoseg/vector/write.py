@@ -83,6 +83,17 @@ def first_file(path: str | Path, *, split: bool = False) -> Path:
     return path.with_name(f"{path.stem}_1{path.suffix}")
 
 
+def standing(path: str | Path, *, split: bool = False) -> list[Path]:
+    """Files that stand where the output will, or that an earlier output of this name left; the first file first."""
+    final = first_file(path, split=split)
+    there = [final]
+    if final.suffix.lower() == ".shp":
+        from geoseg.vector.shapefile import members
+
+        there = members(final, split=split)
+    return [path for path in there if path.exists()]
+
+
 def _clear(final: Path, temporary: Path, split: bool) -> None:
     """Remove what stands beside an older output of this name and would be taken for the new one's."""
     if final.suffix.lower() == ".gpkg":
