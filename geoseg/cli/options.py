@@ -70,7 +70,7 @@ class Number(click.types.FloatParamType):
         return number
 
 
-class ByClass(click.ParamType):
+class ByClass(click.types.StringParamType):
     """A number for all classes, numbers by class, or both: ``500``, ``water=500,tree=2000``, ``1000,water=500``.
 
     Gives a :class:`geoseg.config.PerClass`. Whether the classes exist shows when the mask is opened.
@@ -84,15 +84,17 @@ class ByClass(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read the numbers."""
+        from pydantic import ValidationError
+
         from geoseg.config import PerClass
 
         if not isinstance(value, str):
             return value
         try:
             made = PerClass.model_validate(value)
-        except ValueError as error:
-            reasons = getattr(error, "errors", list)()
-            self.fail(reasons[0]["msg"].removeprefix("Value error, ") if reasons else str(error), param, ctx)
+        except ValidationError as error:
+            said = error.errors()[0]["msg"].removeprefix("Value error, ")
+            self.fail(f"{value!r}: {said}", param, ctx)
         if self.whole and not all(number.is_integer() for number in (made.others, *made.classes.values())):
             self.fail(f"{value!r} is not in whole numbers", param, ctx)
         return made

@@ -29,7 +29,7 @@ class Runs(NamedTuple):
     value: Values
     rows: Longs
     piece: Ints
-    count: int
+    pieces: int
 
 
 def label(mask: Values, nodata: int, diagonal: bool) -> Runs:
@@ -78,7 +78,7 @@ def find_runs(mask: Values) -> tuple[Ints, Values, Longs]:
 @jit
 def end_of(col: Ints, rows: Longs, r: int, i: int, width: int) -> int:
     """The column after run ``i`` of row ``r``."""
-    return np.int64(col[i + 1]) if i + 1 < rows[r + 1] else width
+    return int(col[i + 1]) if i + 1 < rows[r + 1] else width
 
 
 @jit

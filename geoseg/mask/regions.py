@@ -82,7 +82,7 @@ class Line(NamedTuple):
 
     def between(self, start: int, stop: int) -> Line:
         """Pixels ``start .. stop``."""
-        return Line(*(part[start:stop] for part in self))
+        return Line(self.piece[start:stop], self.value[start:stop], self.small[start:stop])
 
 
 class Borders(NamedTuple):
@@ -315,7 +315,8 @@ def _summed(start: Ints, end: Ints, length: Ints, n: int, pieces: int) -> tuple[
     out = np.empty((3, n), np.int32)
     seen = np.full(pieces, -1, np.int32)  # of an end, the entry that has it, if that is of the same start
     m = 0
-    for i in order:
+    for at_i in range(n):
+        i = order[at_i]
         old = seen[end[i]]
         if old >= 0 and out[0, old] == start[i]:
             out[2, old] += length[i]

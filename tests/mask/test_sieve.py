@@ -145,9 +145,9 @@ def test_labels_are_those_of_scipy_numbered_by_first_pixel(mask, connectivity):
     runs = label(mask, 0, connectivity == 8)
     labels = as_array(runs, mask.shape) + 1
     expected, n = regions(mask, 0, connectivity)
-    assert runs.count == n
+    assert runs.pieces == n
     seen = labels.ravel()[np.sort(np.unique(labels, return_index=True)[1])]
-    assert seen[seen > 0].tolist() == list(range(1, runs.count + 1))
+    assert seen[seen > 0].tolist() == list(range(1, runs.pieces + 1))
     pairs = np.unique(np.stack([labels.ravel(), expected.ravel()]), axis=1)
     assert pairs.shape[1] == len(np.unique(labels))
     np.testing.assert_array_equal(labels == 0, mask == 0)
