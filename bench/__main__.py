@@ -24,6 +24,7 @@ SMALL = {
     "scaling": [["bench.scaling", "--side", "2048", "--blocks", "2000"]],
     "memory": [["bench.memory", "--sides", "4096", "8192"]],
     "bare_network": [["bench.bare_network"]],
+    "sieve": [["bench.sieve", "--sides", "4096", "8192"]],
 }
 FULL = {
     "cli": [["bench.cli"]],
@@ -33,6 +34,7 @@ FULL = {
     "scaling": [["bench.scaling", "--side", "4096"]],
     "memory": [["bench.memory"]],
     "bare_network": [["bench.bare_network"]],
+    "sieve": [["bench.sieve"]],
 }
 
 
