@@ -22,9 +22,9 @@ def select_regions(part: Regions, keep: NDArray[np.bool_]) -> Regions:
     chosen = np.flatnonzero(keep)
     parts, polygons = None, chosen
     if part.parts is not None:
-        parts, polygons = _children(part.parts, chosen)
-    outlines, rings = _children(part.polygons, polygons)
-    offsets, vertices = _children(part.rings, rings)
+        parts, polygons = children(part.parts, chosen)
+    outlines, rings = children(part.polygons, polygons)
+    offsets, vertices = children(part.rings, rings)
     return replace(
         part,
         values=part.values[chosen],
@@ -39,7 +39,7 @@ def select_regions(part: Regions, keep: NDArray[np.bool_]) -> Regions:
     )
 
 
-def _children(offsets: Ints, chosen: Ints) -> tuple[Ints, Ints]:
+def children(offsets: Ints, chosen: Ints) -> tuple[Ints, Ints]:
     """Offsets of the chosen items among their own children, and the indices of those children."""
     lengths = np.diff(offsets)[chosen]
     own = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from geoseg.raster.jit import jit
+from geoseg.vector.select import children
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,11 +50,51 @@ class Rings:
 
 
 def clip_rings(rings: Rings, axis: int, low: float, high: float) -> Rings:
-    """What lies between two lines across an axis (Sutherland and Hodgman 1974); rings outside go."""
+    """What lies between two lines across an axis; polygons that a line cuts are cut by GEOS, which keeps them valid."""
     if not len(rings.feature):
         return rings
-    coords, offsets, kept = _clip(rings.coords, rings.offsets, axis, low, high)
-    return Rings(coords, offsets, rings.feature[kept], rings.shell[kept])
+    polygons = np.append(np.flatnonzero(rings.shell), len(rings.shell))
+    along, starts = rings.coords[:, axis], rings.offsets[polygons[:-1]]
+    least, most = np.minimum.reduceat(along, starts), np.maximum.reduceat(along, starts)
+    inside = (least >= low) & (most <= high)
+    crossing = ~inside & (most > low) & (least < high)
+    kept = _take(rings, polygons, inside)
+    if not crossing.any():
+        return kept
+    whole = Rings.concat([kept, _cut(_take(rings, polygons, crossing), axis, low, high)])
+    order = np.argsort(whole.feature, kind="stable")
+    return _pick(whole, order)
+
+
+def _take(rings: Rings, polygons: NDArray[np.int64], keep: NDArray[np.bool_]) -> Rings:
+    return rings if keep.all() else _pick(rings, np.flatnonzero(np.repeat(keep, np.diff(polygons))))
+
+
+def _pick(rings: Rings, chosen: NDArray[np.int64]) -> Rings:
+    offsets, vertices = children(rings.offsets, chosen)
+    return Rings(rings.coords[vertices], offsets, rings.feature[chosen], rings.shell[chosen])
+
+
+def _cut(rings: Rings, axis: int, low: float, high: float) -> Rings:
+    import shapely
+
+    from geoseg.vector.outlines import turn_rings
+
+    first = np.flatnonzero(rings.shell)
+    shapes = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, rings.coords, (rings.offsets, np.append(first, len(rings.shell)))
+    )
+    box = (low, -1.0, high, 2.0) if axis == 0 else (-1.0, low, 2.0, high)
+    pieces, source = shapely.get_parts(shapely.clip_by_rect(shapes, *box), return_index=True)
+    solid = (shapely.get_type_id(pieces) == shapely.GeometryType.POLYGON) & (shapely.area(pieces) > 0)
+    if not solid.any():
+        return Rings.concat([])
+    _, coords, (offsets, polygons) = shapely.to_ragged_array(pieces[solid])
+    offsets, polygons = offsets.astype(np.int64), polygons.astype(np.int64)
+    shell = np.zeros(len(offsets) - 1, np.bool_)
+    shell[polygons[:-1]] = True
+    feature = np.repeat(rings.feature[first][source[solid]], np.diff(polygons))
+    return Rings(turn_rings(coords, offsets, polygons, counterclockwise=False), offsets, feature, shell)
 
 
 def encode_tile(
@@ -116,61 +157,8 @@ def _varint(number: int) -> bytes:
 
 
 @jit
-def _clip(coords, offsets, axis, low, high):  # type: ignore[no-untyped-def]
-    n = len(offsets) - 1
-    out = np.empty((2 * len(coords) + 4 * n + 8, 2))
-    first = np.empty((2 * len(coords) + 8, 2))
-    ends = np.zeros(n + 1, np.int64)
-    kept = np.empty(n, np.int64)
-    at, rings = 0, 0
-    for i in range(n):
-        start, stop = offsets[i], offsets[i + 1]
-        least, most = coords[start, axis], coords[start, axis]
-        for k in range(start, stop):
-            least, most = min(least, coords[k, axis]), max(most, coords[k, axis])
-        if most <= low or least >= high:
-            continue
-        begin = at
-        if least >= low and most <= high:
-            for k in range(start, stop):
-                out[at] = coords[k]
-                at += 1
-        else:
-            m = _half(coords, start, stop, axis, low, 1.0, first, 0)
-            at = _half(first, 0, m, axis, high, -1.0, out, at)
-        if at - begin < 4:
-            at = begin
-            continue
-        kept[rings] = i
-        rings += 1
-        ends[rings] = at
-    return out[:at].copy(), ends[: rings + 1].copy(), kept[:rings].copy()
-
-
-@jit
-def _half(coords, start, stop, axis, line, sign, out, at):  # type: ignore[no-untyped-def]
-    """Append the part of a closed ring on one side of a line, closed."""
-    begin = at
-    for k in range(start, stop - 1):
-        a, b = (coords[k, axis] - line) * sign, (coords[k + 1, axis] - line) * sign
-        if a >= 0:
-            out[at] = coords[k]
-            at += 1
-        if (a > 0 and b < 0) or (a < 0 and b > 0):
-            share = a / (a - b)
-            out[at, axis] = line
-            out[at, 1 - axis] = coords[k, 1 - axis] + (coords[k + 1, 1 - axis] - coords[k, 1 - axis]) * share
-            at += 1
-    if at > begin:
-        out[at] = out[begin]
-        at += 1
-    return at
-
-
-@jit
 def _geometry(coords, offsets, feature, shell, tile, snap):  # type: ignore[no-untyped-def]
     """MVT commands of each feature's rings that still have an area; a feature without any is left out."""
-    scale, tx, ty = tile
     n = len(feature)
     points = np.empty((len(coords) + 1, 2), np.int64)
     out = np.empty(12 * len(coords) + 16 * n + 16, np.uint8)
@@ -179,7 +167,7 @@ def _geometry(coords, offsets, feature, shell, tile, snap):  # type: ignore[no-u
     cx, cy = np.int64(0), np.int64(0)
     there = False  # the shell of the polygon
     for i in range(n):
-        m = _rounded(coords, offsets[i], offsets[i + 1], scale, tx, ty, snap, points)
+        m = _rounded(coords[offsets[i] : offsets[i + 1]], tile, snap, points)
         area = _doubled_area(points, m)
         # Shells run counter-clockwise on the map and are written backwards: clockwise, as tiles want it.
         good = m >= 3 and (area < 0 if shell[i] else (there and area > 0))
@@ -206,12 +194,13 @@ def _geometry(coords, offsets, feature, shell, tile, snap):  # type: ignore[no-u
 
 
 @jit
-def _rounded(coords, start, stop, scale, tx, ty, snap, points):  # type: ignore[no-untyped-def]
+def _rounded(ring, tile, snap, points):  # type: ignore[no-untyped-def]
     """A ring in whole units, without its closing vertex, repeated points and points inside straight runs."""
+    scale, tx, ty = tile
     m = 0
-    for k in range(start, stop - 1):
-        x = np.int64(np.rint((coords[k, 0] * scale - tx) * EXTENT / snap)) * snap
-        y = np.int64(np.rint((coords[k, 1] * scale - ty) * EXTENT / snap)) * snap
+    for k in range(len(ring) - 1):
+        x = np.int64(np.rint((ring[k, 0] * scale - tx) * EXTENT / snap)) * snap
+        y = np.int64(np.rint((ring[k, 1] * scale - ty) * EXTENT / snap)) * snap
         m = _push(points, m, x, y)
     while m > 1 and points[m - 1, 0] == points[0, 0] and points[m - 1, 1] == points[0, 1]:
         m -= 1
