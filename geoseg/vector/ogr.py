@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,8 +77,3 @@ def check_count(found: int, table: PolygonTable) -> None:
     """Make sure that every polygon arrived: GDAL may swallow what fails while closing."""
     if found != table.n:
         raise RuntimeError(f"{found} polygons of {table.n} were written")
-
-
-def plain(options: Mapping[str, object]) -> dict[str, str]:
-    """Creation options as GDAL takes them."""
-    return {name: str(value) for name, value in options.items()}
