@@ -16,9 +16,10 @@ from geoseg.errors import Conflict, UsageError
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.legend import Legend
 from geoseg.mask.regions import Minimum
-from geoseg.mask.sieve import Read, Sieved, Total
+from geoseg.mask.sieve import Read, Sieved, Total, Values
 from geoseg.mask.sieve import sieve as sieve_windows
 from geoseg.raster.classes import ClassRaster, maker_tags, open_classes
+from geoseg.raster.env import gdal_env
 from geoseg.raster.tiles import usable_threads
 from geoseg.raster.write import write_mask
 from geoseg.vector.lattice import Lattice
@@ -99,7 +100,7 @@ def sieve(
     threads = settings.workers or usable_threads()
     minimum = minimum_of(lattice, mask.legend, settings.min_area, settings.min_pixels)
     done = sieve_windows(
-        mask.read, mask.geobox.shape, nodata=mask.nodata, minimum=minimum, connectivity=settings.connectivity,
+        _Frugal(mask), mask.geobox.shape, nodata=mask.nodata, minimum=minimum, connectivity=settings.connectivity,
         tile_size=_TILE, threads=threads,
     )  # fmt: skip
     refuse_no_area(done, minimum, mask.path)
@@ -157,6 +158,17 @@ def by_value(numbers: PerClass, legend: Legend) -> dict[int, float]:
             raise UsageError.of("LEGEND", name, what, "Give one")
         found[value] = number
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Frugal:
+    """Read with a small cache of decoded blocks: tiles share few of them, and memory is to grow with regions only."""
+
+    mask: ClassRaster
+
+    def __call__(self, window: Window) -> Values:
+        with gdal_env(allow_remote=self.mask.allow_remote, cache_mb=64):
+            return self.mask.read(window)
 
 
 def _strips(done: Sieved, shape: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:

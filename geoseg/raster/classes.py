@@ -202,7 +202,8 @@ def _occurring(layer: Band, file: Admitted, stated: float | None, allow_remote: 
     """The values that occur, nodata left out."""
 
     def count(window: Window) -> NDArray[np.bool_]:
-        return _present(*_read(layer, window, allow_remote, threads=1), layer, window, stated)
+        with gdal_env(allow_remote=allow_remote, cache_mb=64):  # whole blocks, each read once
+            return _present(*_read(layer, window, allow_remote, threads=1), layer, window, stated)
 
     present = np.zeros(MOST + 1, bool)
     with ThreadPoolExecutor(usable_threads()) as pool:
