@@ -20,6 +20,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import resource_tracker
 from typing import Any, NoReturn, Self, TypeVar
@@ -66,6 +67,12 @@ _CONFIG = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
     "distributed.admin.system-monitor.gil.enabled": False,
+    # What workers do to watch themselves takes 6 % of a processor each by default; blocks last seconds.
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.worker.memory.monitor-interval": "5s",
+    "distributed.worker.profile.enabled": False,
     "distributed.admin.low-level-log-length": 100,
     "distributed.logging": {
         "distributed": "critical",
@@ -73,6 +80,16 @@ _CONFIG = {
         "distributed.worker": "critical",
     },
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """A function as a job: its worker is the function."""
+
+    function: Callable[[Any], Any]
+
+    def worker(self) -> Callable[[Any], Any]:
+        return self.function
 
 
 class JobPlugin(WorkerPlugin):
@@ -138,21 +155,28 @@ class DaskPool:
         return self._insist(lambda: self._submit(self._resources, function, *args, **kwargs), function)
 
     def in_order(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Results in order, ``IN_FLIGHT`` a worker on the way; what died with its worker runs again, three times in all."""
+        """Results in order, ``IN_FLIGHT`` a worker on the way; what died with its worker runs again, three times in all.
+
+        The function travels once to each worker, also to those that join later.
+        """
+        name = f"{self._name}-{uuid.uuid4().hex[:8]}"
+        self._client.register_plugin(JobPlugin(name, _Carried(function)), name=name)
         waiting: deque[tuple[T, Future[Any]]] = deque()
-        todo = iter(items)
-        room = self._room()
+        todo, room = iter(items), self._room()
         try:
             while True:
                 while len(waiting) < room and (item := next(todo, None)) is not None:
-                    waiting.append((item, self._submit(None, function, item)))
+                    waiting.append((item, self._submit(None, _ask, name, _apply, item)))
                 if not waiting:
                     return
                 item, future = waiting.popleft()
-                yield self._insist(partial(self._submit, None, function, item), function, future)
+                yield self._insist(partial(self._submit, None, _ask, name, _apply, item), function, future)
                 del future
         finally:
-            self._client.cancel([future for _, future in waiting])
+            if self._client.status == "running":
+                self._client.cancel([future for _, future in waiting])
+                with contextlib.suppress(OSError, TimeoutError):  # the scheduler may have died a moment ago
+                    self._client.unregister_worker_plugin(name)
 
     def _submit(self, resources: dict[str, float] | None, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         return self._client.submit(_call, function, args, kw, pure=False, resources=resources)
@@ -379,6 +403,10 @@ def _work(plugin: str, step: str, block: Block) -> None:
 
 def _ask(plugin: str, function: Callable[..., Any], *args: Any) -> Any:
     return function(_worker_of(plugin), *args)
+
+
+def _apply(function: Callable[[Any], Any], item: Any) -> Any:
+    return function(item)
 
 
 def _worker_of(plugin: str) -> Any:

@@ -96,6 +96,12 @@ class BlockWorker:
         with self._loading:
             return self._loaded
 
+    @property
+    def lanes(self) -> Lanes:
+        """The threads that run chips, shared by all that this process predicts."""
+        with self._loading:
+            return self._lanes
+
     def predict(self, block: Block) -> Receipt:
         """Read, predict and commit one block."""
         job, started = self.job, time.perf_counter()

@@ -50,7 +50,9 @@ def probe_job(scene: Scene, bundle: Bundle, choice: Choice, settings: SegmentSet
 def halo_for(worker: BlockWorker) -> HaloProposal:
     """The smallest halo whose seams differ in fewer than 0.1 % of the pixels, with the figures that say so."""
     job = worker.job
-    return propose_halo(worker.predictor, lambda w: read_window(job.scene, w), job.grid.chips, job.normalization)
+    return propose_halo(
+        worker.predictor, lambda w: read_window(job.scene, w), job.grid.chips, job.normalization, lanes=worker.lanes
+    )
 
 
 def grid_geojson(scene: Scene, bundle: Bundle, settings: SegmentSettings) -> dict[str, Any]:

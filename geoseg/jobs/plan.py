@@ -142,13 +142,18 @@ def _fixed(bundle: Bundle, size: int) -> int:
     return size
 
 
-def time_chips(worker: BlockWorker, size: int, chips: int = 3) -> float:
-    """Seconds that the network takes for one chip: the median over a few, after one to warm up."""
-    batch = worker.predictor.batch_size
+def time_chips(worker: BlockWorker, size: int, rounds: int = 3) -> float:
+    """Seconds for one chip with all the network's lanes busy: the median of a few rounds, after one to warm up."""
+    batch, lanes = worker.predictor.batch_size, worker.lanes
     images = np.zeros((batch, len(worker.job.bundle.bands), size, size), np.float32)
-    seconds = []
-    for _ in range(chips + 1):
-        started = time.perf_counter()
+
+    def run(_: int) -> None:
         worker.predictor.classify(images, confidence=worker.job.stitch.confidence)
-        seconds.append((time.perf_counter() - started) / batch)
+
+    seconds = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        for _ in lanes.map(run, range(lanes.count)):
+            pass
+        seconds.append((time.perf_counter() - started) / (batch * lanes.count))
     return float(np.median(seconds[1:]))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,10 @@ from geoseg.report.figures import Overview, make_overview
 from geoseg.report.item import ItemFacts, build_item, write_item
 from geoseg.report.page import write_page
 from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
-from geoseg.vector.polygonize import iter_polygons
+from geoseg.vector.polygonize import TraceMap, iter_polygons
 from geoseg.vector.regions import Regions
-from geoseg.vector.simplify import simplify
+from geoseg.vector.simplify import SimplifySettings, simplify
+from geoseg.vector.threads import in_order
 from geoseg.vector.write import write_polygons
 
 
@@ -77,16 +80,18 @@ class Facts:
         }
 
 
-def write_products(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[str, Any]:
-    """Write everything into the hidden folder; returns what ``run.json`` says."""
+def write_products(
+    outputs: Outputs, facts: Facts, mask: SettledMask, trace_map: TraceMap = in_order
+) -> dict[str, Any]:
+    """Write everything into the hidden folder, strips traced by ``trace_map``; returns what ``run.json`` says."""
     out, settings = outputs.staging, facts.settings
     areas = _timed(facts, "mask", lambda: _write_mask(outputs, facts, mask))
     if settings.confidence:
         _timed(facts, "confidence", lambda: _write_confidence(outputs, facts, mask))
     write_areas(out / "areas.csv", areas)
-    polygons = (
-        None if settings.only == "mask" else _timed(facts, "polygons", lambda: _write_polygons(outputs, facts, mask))
-    )
+    polygons = None
+    if settings.only != "mask":
+        polygons = _timed(facts, "polygons", lambda: _write_polygons(outputs, facts, mask, trace_map))
     write_item(
         out / "item.json",
         build_item(
@@ -101,13 +106,15 @@ def write_products(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[st
 
 
 def _write_mask(outputs: Outputs, facts: Facts, mask: SettledMask) -> list[ClassArea]:
-    """One pass over the strips: they are counted as they are written."""
+    """One pass over the strips: they are counted while they are written."""
     counter = AreaCounter(facts.scene.geobox, facts.bundle.legend)
 
     def counted() -> Iterator[tuple[int, np.ndarray]]:
-        for row, strip in mask.strips():
-            counter.add(row, strip)
-            yield row, strip
+        with ThreadPoolExecutor(1, thread_name_prefix="geoseg-areas") as aside:
+            for row, strip in mask.strips():
+                counting = aside.submit(counter.add, row, strip)
+                yield row, strip
+                counting.result()
 
     write_mask(outputs.staging / "mask.tif", facts.scene.geobox, facts.bundle.legend, counted(), tags=facts.tags)
     return counter.rows()
@@ -122,15 +129,16 @@ def _write_confidence(outputs: Outputs, facts: Facts, mask: SettledMask) -> None
     write_raster(outputs.staging / "confidence.tif", facts.scene.geobox, strips, info=info)
 
 
-def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[str, Any]:
+def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map: TraceMap) -> dict[str, Any]:
     geobox, legend = facts.scene.geobox, facts.bundle.legend
-    confidence = (lambda window: mask.store.read_window(window, "confidence")) if facts.settings.confidence else None
-    regions: Iterable[Regions] = iter_polygons(mask.read, geobox, nodata=legend.nodata, confidence=confidence)
-    drift = None
-    if facts.settings.simplify:
-        simple = simplify(Regions.concat(regions), geobox, facts.settings.simplify)
-        regions, drift = [simple.regions], {str(value): share for value, share in simple.drift.items()}
-    count = write_polygons(outputs.staging / "polygons.gpkg", regions, geobox, legend)
+    sure = partial(mask.store.read_window, layer="confidence") if facts.settings.confidence else None
+    regions: Iterable[Regions] = iter_polygons(
+        mask.read, geobox, nodata=legend.nodata, trace_map=trace_map, confidence=sure
+    )
+    settings = SimplifySettings(facts.settings.simplify, facts.settings.smooth)
+    simple = simplify(regions, mask.read, geobox, settings)
+    count = write_polygons(outputs.staging / "polygons.gpkg", simple if settings else regions, geobox, legend)
+    drift = {str(value): share for value, share in simple.drift.items()} if settings else None
     return {"count": count, "simplify_drift": drift}
 
 

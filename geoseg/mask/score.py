@@ -14,6 +14,7 @@ import numpy.typing as npt
 from geoseg.errors import BundleError, ResourceError
 from geoseg.grid.chips import Chip, ChipGrid
 from geoseg.grid.geobox import Window
+from geoseg.mask.lanes import Lanes
 from geoseg.mask.readings import Batches, Pixels, Reading
 from geoseg.raster.normalize import Normalization
 
@@ -66,12 +67,13 @@ def seam_score(
     *,
     chips: int = 8,
     seed: int = 0,
+    lanes: Lanes | None = None,
 ) -> SeamScore | None:
     """Predict a few cores as planned, and again by chips that have twice the halo.
 
     Those have the same size, so that networks of one size, and ones that see their chip as a whole, are measured fairly;
     where a halo twice as wide leaves no core in them, they are larger. A halo of 0 is compared with one of ``grid.align``.
-    The chips are drawn with ``seed``.
+    The chips are drawn with ``seed``, and run by ``lanes``, the predictor's own when not given.
 
     Returns
     -------
@@ -86,7 +88,8 @@ def seam_score(
     if wide is None:
         return None
     try:
-        pairs = list(_pairs(predictor, _drawn(grid, wide, read, chips, seed), (grid, wide), normalization))
+        drawn = _drawn(grid, wide, read, chips, seed)
+        pairs = list(_pairs(predictor, lanes or Lanes.of(predictor), drawn, (grid, wide), normalization))
     except (BundleError, ResourceError) as error:
         log.info("the seam score cannot be measured: %s", error)
         return None
@@ -104,12 +107,14 @@ def propose_halo(
     *,
     chips: int = 4,
     seed: int = 0,
+    lanes: Lanes | None = None,
 ) -> HaloProposal:
     """Try halos from the smallest on, each with the grid's chip size, until the seam score is below :data:`SMALL`."""
     base = -(-8 // grid.align) * grid.align
     tried: list[tuple[int, float]] = []
     for halo in (base * step for step in _STEPS if 2 * base * step < grid.chip_size):
-        score = seam_score(predictor, read, replace(grid, halo=halo), normalization, chips=chips, seed=seed)
+        tiled = replace(grid, halo=halo)
+        score = seam_score(predictor, read, tiled, normalization, chips=chips, seed=seed, lanes=lanes)
         if score is None:
             break
         tried.append((halo, score.share))
@@ -175,14 +180,18 @@ def _around(one: Window, other: Window) -> Window:
 
 
 def _pairs(
-    predictor: Predictor, drawn: list[_Drawn], grids: tuple[ChipGrid, ChipGrid], norm: Normalization
+    predictor: Predictor, lanes: Lanes, drawn: list[_Drawn], grids: tuple[ChipGrid, ChipGrid], norm: Normalization
 ) -> Iterator[tuple[Bytes, Bytes]]:
     """Class indices of the valid pixels that a pair has in common, by the plan and by the wider halo."""
-    for item in drawn:
-        one, other = (
-            _core_of(predictor, item.pixels, chip.read, item.common, norm, grid.input_of(grid.chip_size))
-            for chip, grid in zip((item.planned, item.wide), grids, strict=True)
-        )
+    shapes = [grid.input_of(grid.chip_size) for grid in grids]
+    runs = [(item, chip, shape) for item in drawn for chip, shape in zip((item.planned, item.wide), shapes, strict=True)]
+
+    def run(one: tuple[_Drawn, Chip, tuple[int, int]]) -> Bytes | None:
+        item, chip, shape = one
+        return _core_of(predictor, item.pixels, chip.read, item.common, norm, shape)
+
+    found = lanes.map(run, runs)
+    for item, one, other in zip(drawn, found, found, strict=True):
         if one is not None and other is not None:
             yield one[item.valid], other[item.valid]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino as ov
+from openvino import opset13 as opset
 
 from geoseg.model import argmax, convert, devices
 from geoseg.model.predict import Choice, Classified, Floats, LogitsPredictor
@@ -33,7 +34,7 @@ class OpenVinoPredictor(LogitsPredictor):
         super().__init__(classes=len(bundle.legend.classes), batch_size=choice.batch_size, lanes=lanes)
         self._bundle = bundle
         self._config = config(choice, threads)
-        self._begun = False
+        _wake()
         self._compiling = threading.Lock()
         self._compiled: dict[tuple[int, ...], Any] = {}
         self._own = threading.local()  # requests: each has its memory for images and logits, and serves one thread
@@ -48,14 +49,6 @@ class OpenVinoPredictor(LogitsPredictor):
 
     def _logits(self, images: Floats) -> Floats:
         """Logits in the memory of this thread's request: good until its next call."""
-        if self._begun:
-            return self._infer(images)
-        with _first:  # two threads in their first call ever wait for each other for good, in OpenVINO's Python bindings
-            logits = self._infer(images)
-            self._begun = True
-            return logits
-
-    def _infer(self, images: Floats) -> Floats:
         request = self._request(images.shape)
         logits: Floats = request.infer([np.ascontiguousarray(images)], share_inputs=True, share_outputs=True)[0]
         return logits
@@ -75,6 +68,18 @@ class OpenVinoPredictor(LogitsPredictor):
             return ov.Core().compile_model(model, "CPU", self._config)
         except RuntimeError as error:
             raise convert.unfit(self._bundle, shape, error) from error
+
+
+def _wake() -> None:
+    """Infer once, on one number, by one thread: OpenVINO's Python bindings set themselves up in the first call.
+
+    Two threads in their first call ever may wait for each other for good.
+    """
+    with _first:
+        number = opset.parameter([1], np.float32)
+        model = ov.Model([opset.result(opset.relu(number))], [number])
+        request = ov.Core().compile_model(model, "CPU").create_infer_request()
+        request.infer([np.zeros(1, np.float32)], share_inputs=True, share_outputs=True)
 
 
 def config(choice: Choice, threads: int | None) -> dict[str, object]:
