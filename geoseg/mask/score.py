@@ -184,7 +184,9 @@ def _pairs(
 ) -> Iterator[tuple[Bytes, Bytes]]:
     """Class indices of the valid pixels that a pair has in common, by the plan and by the wider halo."""
     shapes = [grid.input_of(grid.chip_size) for grid in grids]
-    runs = [(item, chip, shape) for item in drawn for chip, shape in zip((item.planned, item.wide), shapes, strict=True)]
+    runs = [
+        (item, chip, shape) for item in drawn for chip, shape in zip((item.planned, item.wide), shapes, strict=True)
+    ]
 
     def run(one: tuple[_Drawn, Chip, tuple[int, int]]) -> Bytes | None:
         item, chip, shape = one
