@@ -128,7 +128,7 @@ class _Run:
             facts = Facts(
                 self.scene, self.bundle, s, choice, plan, digests, pool.workers, score, resumed, outcomes, self.seconds
             )
-            run = write_products(self.outputs, facts, mask)
+            run = write_products(self.outputs, facts, mask, pool.in_order)
             self.outputs.publish(journal, keep_work=bool(facts.failed))
         facts.raise_if_failed(self.outputs.folder)
         return SegmentResult(self.outputs.folder, run)

@@ -12,7 +12,7 @@ from geoseg.vector.rings import finish_rings, ring_lengths
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geoseg.vector.seams import Walks
+    from geoseg.vector.cut import Walks
 
     Ints = NDArray[np.int64]
     Metric = tuple[NDArray[np.float64], float, float]

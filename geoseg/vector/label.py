@@ -1,4 +1,7 @@
-"""Label: the connected regions of equal class in a strip of rows, with what is counted on their pixels; compiled."""
+"""Label: the connected regions of equal class in a strip of rows, with what is counted on their pixels; compiled.
+
+Everything is done on runs of equal values in a row, so that it costs what changes from pixel to pixel, and memory too.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,6 @@ import numpy as np
 
 from geoseg.raster.jit import jit
 from geoseg.vector.count import area_before
-
-SEEN = 1 << 30
-"""Bit of a label that the tracer sets where it has walked a pixel's top edge."""
 
 
 @jit
@@ -32,23 +32,78 @@ def unite(parent, i, j):  # type: ignore[no-untyped-def]
 
 
 @jit
-def count_runs(padded, nodata):  # type: ignore[no-untyped-def]
-    """Number of runs of equal class values in the rows inside the padding."""
+def marked(marks, first, out, n):  # type: ignore[no-untyped-def]
+    """Append the places of ``marks`` that are not 0 to ``out``, eight at a glance; return it and its length."""
+    words = marks[: len(marks) // 8 * 8].view(np.uint64)
+    for w in range(len(words)):
+        if words[w] != 0:
+            out = _room(out, n + 8)
+            for c in range(8 * w, 8 * w + 8):
+                out[n] = first + c
+                n += marks[c]
+    out = _room(out, n + 8)
+    for c in range(8 * len(words), len(marks)):
+        out[n] = first + c
+        n += marks[c]
+    return out, n
+
+
+@jit
+def _room(array, needed):  # type: ignore[no-untyped-def]
+    if needed <= len(array):
+        return array
+    larger = np.empty(max(2 * len(array), needed), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@jit
+def find_runs(padded):  # type: ignore[no-untyped-def]
+    """Runs of equal values in the rows inside the padding.
+
+    Returns
+    -------
+    starts, first
+        int32: the column where each run begins; int64 ``(rows + 1,)``: the first run of each row.
+    """
+    height, width = padded.shape[0] - 2, padded.shape[1] - 2
+    starts = np.empty(max(height * width // 16, 1024), np.int32)
+    first = np.zeros(height + 1, np.int64)
+    marks = np.empty(width, np.uint8)
     n = 0
-    for r in range(1, padded.shape[0] - 1):
-        for c in range(1, padded.shape[1] - 1):
-            n += padded[r, c] != padded[r, c - 1] and padded[r, c] != nodata
-    return n
+    for r in range(height):
+        own, west = padded[r + 1, 1:-1], padded[r + 1, :-2]
+        for c in range(width):
+            marks[c] = own[c] != west[c]
+        marks[0] = 1
+        starts, n = marked(marks, 0, starts, n)
+        first[r + 1] = n
+    return starts[:n].copy(), first
+
+
+@jit
+def region_at(runs, r, c):  # type: ignore[no-untyped-def]
+    """Region of the pixel in row ``r`` of the strip and column ``c``."""
+    starts, first, region = runs
+    low, high = first[r], first[r + 1]
+    while high - low > 1:
+        middle = (low + high) // 2
+        if starts[middle] <= c:
+            low = middle
+        else:
+            high = middle
+    return region[low]
 
 
 @jit
 def label_strip(padded, nodata, row, table, confidence, eight):  # type: ignore[no-untyped-def]
-    """Label 4-connected regions, two passes over runs, union-find; of any unsigned or wider integer type.
+    """Label 4-connected regions by union-find over runs.
 
     Parameters
     ----------
-    padded
-        Class values with one pixel more on each side, ``(rows + 2, cols + 2)``.
+    padded, nodata
+        Class values with one pixel more on each side, ``(rows + 2, cols + 2)``, of any integer type, and the one that
+        is no class.
     row
         Row of the mask where the strip begins.
     table
@@ -60,10 +115,9 @@ def label_strip(padded, nodata, row, table, confidence, eight):  # type: ignore[
 
     Returns
     -------
-    labels
-        int32 ``(rows, cols)``: provisional label, -1 where nodata.
-    region
-        int32: provisional label to region, 0 .. n - 1 in order of the regions' first pixels.
+    runs
+        ``starts, first`` of :func:`find_runs`, and int32: the region of each run, 0 .. n - 1 in order of the regions'
+        first pixels, -1 where nodata.
     values, counts
         Class value of each region, and int64 ``(n, 4)``: pixels, area units, confidence sum, index of the last pixel
         in the mask.
@@ -71,93 +125,62 @@ def label_strip(padded, nodata, row, table, confidence, eight):  # type: ignore[
         int32 ``(n,)``: one of the regions that it belongs together with, the same for all of them; empty unless
         ``eight``.
     """
-    first, cell_rows, cell_cols, pixel, before = table
+    starts, first = find_runs(padded)
+    label, parent, near = _label_runs(padded, nodata, starts, first, eight)
+    region, n = _settle(label, parent)
+    values, counts = np.empty(n, np.int32), np.zeros((n, 4), np.int64)
+    _count(padded, (starts, first, label), (row, table, confidence), values, counts)
+    return (starts, first, label), values, counts, _near_regions(near, region, n)
+
+
+@jit
+def _label_runs(padded, nodata, starts, first, eight):  # type: ignore[no-untyped-def]
+    """A provisional label for each run (-1: nodata), and which of them are one region, or belong together."""
     height, width = padded.shape[0] - 2, padded.shape[1] - 2
-    size = count_runs(padded, nodata)
-    parent = np.empty(size, np.int32)
-    near = np.arange(size if eight else 0).astype(np.int32)
-    sums = np.empty((size, 4), np.int64)
-    value_of = np.empty(size, np.int32)
-    labels = np.empty((height, width), np.int32)
-    n = 0
+    label = np.empty(len(starts), np.int32)
+    parent = np.empty(len(starts), np.int32)
+    near = np.empty(len(starts) * eight, np.int32)
+    n = np.int32(0)
     for r in range(height):
-        line = (row + r) // cell_rows - first
-        start = 0
-        while start < width:
-            value = padded[r + 1, start + 1]
-            stop = start + 1
-            while stop < width and padded[r + 1, stop + 1] == value:
-                stop += 1
-            label = np.int32(-1)
-            if value != nodata:
-                if r > 0:
-                    label = _join_above(padded, labels, parent, r, start, stop)
-                if label < 0:
-                    label = np.int32(n)
-                    parent[n] = n
-                    value_of[n] = value
-                    sums[n] = 0
-                    n += 1
-                if eight and r > 0:
-                    _join_corners(padded, labels, near, (r, start, stop), label)
-                area = area_before(stop, line, pixel, before, cell_cols)
-                area -= area_before(start, line, pixel, before, cell_cols)
-                sums[label, 0] += stop - start
-                sums[label, 1] += area
-                sums[label, 3] = (row + r) * np.int64(width) + stop - 1
-                if confidence.size:
-                    sums[label, 2] += _sum(confidence, r, start, stop)
-            labels[r, start:stop] = label
-            start = stop
-    region, values, counts = _settle(parent[:n], value_of[:n], sums[:n])
-    return labels, region, values, counts, _near_regions(near[: n * eight], region, len(values))
+        j, above = (first[r - 1], first[r]) if r > 0 else (0, 0)
+        for i in range(first[r], first[r + 1]):
+            start, stop = starts[i], starts[i + 1] if i + 1 < first[r + 1] else width
+            if padded[r + 1, start + 1] == nodata:
+                label[i] = -1
+                continue
+            while j + 1 < above and starts[j + 1] <= start - eight:
+                j += 1
+            run = padded[r], padded[r + 1, start + 1], start, stop
+            own = _join(run, (starts, j, above), label, parent, 0)
+            if own < 0:
+                own, parent[n] = n, n
+                if eight:
+                    near[n] = n
+                n += 1
+            label[i] = own
+            if eight:
+                other = _join(run, (starts, j, above), label, near, 1)
+                if other >= 0:
+                    unite(near, own, other)
+    return label, parent[:n], near[: n * eight]
 
 
 @jit
-def _sum(confidence, r, start, stop):  # type: ignore[no-untyped-def]
-    total = 0
-    for c in range(start, stop):
-        total += confidence[r, c]
-    return total
+def _join(run, others, label, parent, reach):  # type: ignore[no-untyped-def]
+    """Unite the labels of equal runs above that a run touches, ``reach`` pixels farther; the root, or -1 without any."""
+    line, value, start, stop = run
+    starts, k, above = others
+    own = np.int32(-1)
+    while k < above and starts[k] < stop + reach:
+        if line[starts[k] + 1] == value and (k + 1 == above or starts[k + 1] + reach > start):
+            own = find(parent, label[k]) if own < 0 else unite(parent, own, label[k])
+        k += 1
+    return own
 
 
 @jit
-def _join_above(padded, labels, parent, r, start, stop):  # type: ignore[no-untyped-def]
-    """Unite the labels of equal pixels above a run and return their root, or -1 where there is none."""
-    value = padded[r + 1, start + 1]
-    label, last = np.int32(-1), np.int32(-1)
-    for c in range(start, stop):
-        if padded[r, c + 1] == value:
-            above = labels[r - 1, c]
-            if above != last:
-                last = above
-                label = find(parent, above) if label < 0 else unite(parent, label, above)
-    return label
-
-
-@jit
-def _join_corners(padded, labels, near, run, label):  # type: ignore[no-untyped-def]
-    """Unite a run with all equal pixels above it and above its ends' neighbours, in ``near`` only."""
-    r, start, stop = run
-    value = padded[r + 1, start + 1]
-    last = np.int32(-1)
-    for c in range(max(start - 1, 0), min(stop + 1, labels.shape[1])):
-        if padded[r, c + 1] == value and labels[r - 1, c] != last:
-            last = labels[r - 1, c]
-            unite(near, label, last)
-
-
-@jit
-def _near_regions(near, region, regions):  # type: ignore[no-untyped-def]
-    out = np.empty(regions if len(near) else 0, np.int32)
-    for i in range(len(near)):
-        out[region[i]] = region[find(near, i)]
-    return out
-
-
-@jit
-def _settle(parent, value_of, sums):  # type: ignore[no-untyped-def]
-    """Number the roots 0 .. n - 1 and add everything up in them."""
+def _settle(label, parent):  # type: ignore[no-untyped-def]
+    """Number the roots 0 .. n - 1, in place of the labels."""
     region = np.empty(len(parent), np.int32)
     n = 0
     for i in range(len(parent)):  # a root is smaller than all that hang on it
@@ -167,12 +190,39 @@ def _settle(parent, value_of, sums):  # type: ignore[no-untyped-def]
             n += 1
         else:
             region[i] = region[root]
-    values = np.empty(n, np.int32)
-    counts = np.zeros((n, 4), np.int64)
-    for i in range(len(parent)):
-        to = region[i]
-        values[to] = value_of[i]
-        for k in range(3):
-            counts[to, k] += sums[i, k]
-        counts[to, 3] = max(counts[to, 3], sums[i, 3])
-    return region, values, counts
+    for i in range(len(label)):
+        if label[i] >= 0:
+            label[i] = region[label[i]]
+    return region, n
+
+
+@jit
+def _count(padded, runs, grid, values, counts):  # type: ignore[no-untyped-def]
+    """Add up the runs of each region."""
+    starts, first, region = runs
+    row, (first_line, cell_rows, cell_cols, pixel, before), confidence = grid
+    width = padded.shape[1] - 2
+    for r in range(len(first) - 1):
+        line = (row + r) // cell_rows - first_line
+        left, last = np.int64(0), (row + r) * np.int64(width) - 1
+        for i in range(first[r], first[r + 1]):
+            stop = starts[i + 1] if i + 1 < first[r + 1] else width
+            right = area_before(stop, line, pixel, before, cell_cols)
+            to = region[i]
+            if to >= 0:
+                values[to] = padded[r + 1, starts[i] + 1]
+                counts[to, 0] += stop - starts[i]
+                counts[to, 1] += right - left
+                counts[to, 3] = last + stop
+                if confidence.size:
+                    for c in range(starts[i], stop):
+                        counts[to, 2] += confidence[r, c]
+            left = right
+
+
+@jit
+def _near_regions(near, region, regions):  # type: ignore[no-untyped-def]
+    out = np.empty(regions if len(near) else 0, np.int32)
+    for i in range(len(near)):
+        out[region[i]] = region[find(near, i)]
+    return out

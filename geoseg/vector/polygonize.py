@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from geoseg.vector.threads import in_order
 
 if TYPE_CHECKING:
     from geoseg.vector.closed import Closed
-    from geoseg.vector.seams import Cut
+    from geoseg.vector.cut import Cut
 
 Read = Callable[[Window], np.ndarray]
 
@@ -98,6 +98,7 @@ def iter_polygons(
     tracer = _Tracer(read, confidence, geobox, nodata, eight)
     lattice = _lattice(geobox)
     seams = OpenRegions.of(geobox.shape[1], eight=eight)
+    tracer.warm()
     for strip in trace_map(tracer.trace, _windows(geobox.shape, block_size)):
         closed = merge(strip.closed, close(seams.add(strip.cut), lattice.metric, eight=eight))
         if len(closed.values):
@@ -124,8 +125,8 @@ class _Tracer:
     def trace(self, window: Window) -> StripTrace:
         """Read, label and trace one strip."""
         from geoseg.vector.closed import close
+        from geoseg.vector.cut import Cut, Walks, seam_regions, split_cut
         from geoseg.vector.label import label_strip
-        from geoseg.vector.seams import Cut, Walks, seam_regions, split_cut
         from geoseg.vector.trace import trace_strip
 
         lattice, eight = _lattice(self.geobox), self.eight
@@ -133,13 +134,19 @@ class _Tracer:
         sure = self.confidence(window) if self.confidence else np.empty((0, 0), np.uint8)
         t = lattice.table(window.row, window.row + window.height)
         table = (t.first, t.rows, t.cols, t.pixel, t.before)
-        labels, region, values, counts, near = label_strip(padded, nothing, window.row, table, sure, eight)
+        runs, values, counts, near = label_strip(padded, nothing, window.row, table, sure, eight)
         seams = (window.row > 0, window.row + window.height < self.geobox.shape[0])
-        trace = trace_strip(padded, nothing, labels, region, window.row, seams)
-        top = seam_regions(padded[1], padded[0], labels[0], region, nothing, eight)
-        bottom = seam_regions(padded[-2], padded[-1], labels[-1], region, nothing, eight)
+        trace = trace_strip(padded, nothing, runs, window.row, seams)
+        top = seam_regions(padded, nothing, runs, False, eight)
+        bottom = seam_regions(padded, nothing, runs, True, eight)
         cut, walks = split_cut(trace, values, counts, near, (top, bottom))
         return StripTrace(Cut(*cut, top, bottom), close(Walks(*walks), lattice.metric, eight=eight))
+
+    def warm(self) -> None:
+        """Compile here, before several processes that find nothing in the cache on disk would each do it."""
+        dtype = self.read(Window(0, 0, 1, 1)).dtype
+        box = GeoBox((2, 2), self.geobox.transform, self.geobox.crs)
+        _Tracer(partial(_ones, dtype=dtype), None, box, self.nodata, self.eight).trace(Window(0, 0, 1, 2))
 
     def _padded(self, window: Window) -> tuple[np.ndarray, np.unsignedinteger | np.signedinteger]:
         """Class values of a strip with one pixel more on each side, and which of them means nodata, in their type."""
@@ -153,6 +160,10 @@ class _Tracer:
         first = start - window.row + 1
         padded[first : first + len(mask), 1:-1] = mask
         return padded, dtype(nothing)
+
+
+def _ones(window: Window, dtype: np.dtype[Any]) -> np.ndarray:
+    return np.ones(window.shape, dtype)
 
 
 @lru_cache(maxsize=4)

@@ -9,11 +9,12 @@ together, and a region is kept until no strip can add to any of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geoseg.raster.jit import jit
+from geoseg.vector.cut import Cut, Walks, piece_end
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,36 +25,6 @@ if TYPE_CHECKING:
 # Columns of the tables of pieces and of regions.
 _BEGIN, _COUNT, _NEXT, _OTHER, _OWNER, _RING = range(6)
 _PARENT, _VALUE, _SUMS, _LAST, _HEAD, _TAIL, _NEAR = 0, 1, 2, 5, 6, 7, 8
-
-
-class Cut(NamedTuple):
-    """What a strip's edges may cut: regions that touch a seam, and the pieces of their outlines.
-
-    As :func:`trace_strip` and :func:`label_strip` give them. ``top`` and ``bottom`` hold, for each column, the region
-    that goes on over the seam, or -1.
-    """
-
-    vertices: Vertices
-    pieces: Ints
-    values: NDArray[np.int32]
-    counts: Ints
-    near: NDArray[np.int32]
-    top: NDArray[np.int32]
-    bottom: NDArray[np.int32]
-
-
-class Walks(NamedTuple):
-    """Closed regions: their walks (vertices, offsets, index of the region), class values and counts, in any order.
-
-    ``near`` is the same number for regions that belong together (8-connectivity), else empty.
-    """
-
-    vertices: Vertices
-    offsets: Ints
-    region: Ints
-    values: Ints
-    counts: Ints
-    near: Ints
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +53,7 @@ class OpenRegions:
         """Join the next strip below; return the regions of the tables that are complete now."""
         tables = self.vertices, self.pieces, self.regions
         tables = _take(tables, self.used, (cut.vertices, cut.pieces, cut.values, cut.counts, cut.near))
-        vertices, pieces, regions = tables
+        _, pieces, regions = tables
         shift = self.used[2] - len(cut.values)
         _unite_over(pieces, regions, self.frontier, (cut.top, shift), self.eight)
         self.ends = _link_over(pieces, regions, self.ends, self.used, cut.pieces)
@@ -90,83 +61,6 @@ class OpenRegions:
         closed = Walks(*_collect(tables, self.used, done, self.eight))
         self.vertices, self.pieces, self.regions = _tidy(tables, self.used, (self.frontier, self.ends), self.eight)
         return closed
-
-
-@jit
-def seam_regions(values, beyond, labels, region, nodata, eight):  # type: ignore[no-untyped-def]
-    """For each column of a strip's edge row the region that goes on in the row ``beyond`` the seam, or -1.
-
-    ``values`` and ``beyond`` are rows of the padded strip, one pixel longer than ``labels`` at both ends.
-    """
-    out = np.full(len(labels), -1, np.int32)
-    for c in range(1, len(values) - 1):
-        value = values[c]
-        near = eight and (beyond[c - 1] == value or beyond[c + 1] == value)
-        if value != nodata and (beyond[c] == value or near):
-            out[c - 1] = region[labels[c - 1] & ~(1 << 30)]
-    return out
-
-
-@jit
-def split_cut(trace, values, counts, near, seams):  # type: ignore[no-untyped-def]
-    """Tell the regions that a seam may cut (and what belongs with them) from those that are complete.
-
-    Returns the fields of :class:`Cut` without the seams, which are renumbered in place, and those of :class:`Walks`.
-    """
-    vertices, pieces = trace
-    cut = np.zeros(len(values), np.bool_)
-    for seam in seams:
-        for i in seam:
-            if i >= 0:
-                cut[i] = True
-    for i in range(len(near)):
-        cut[near[i]] |= cut[i]
-    for i in range(len(near)):
-        cut[i] = cut[near[i]]
-    new = np.empty(len(values), np.int32)
-    n = np.zeros(2, np.int32)
-    for i in range(len(values)):
-        new[i] = n[1 * cut[i]]
-        n[1 * cut[i]] += 1
-    for seam in seams:
-        for c in range(len(seam)):
-            if seam[c] >= 0:
-                seam[c] = new[seam[c]]
-    size, walks = 0, 0
-    for q in range(len(pieces)):
-        if cut[pieces[q, 1]]:
-            size += _end(pieces, q, len(vertices)) - pieces[q, 0]
-            walks += 1
-    cut_vertices, cut_pieces = np.empty((size, 2), np.int32), np.empty((walks, 4), np.int64)
-    vertices_left, walks = np.empty((len(vertices) - size, 2), np.int32), len(pieces) - walks
-    offsets, owner = np.zeros(walks + 1, np.int64), np.empty(walks, np.int64)
-    at, to, p, walk = 0, 0, 0, 0
-    for q in range(len(pieces)):
-        begin, end, i = pieces[q, 0], _end(pieces, q, len(vertices)), pieces[q, 1]
-        if cut[i]:
-            cut_pieces[p, 0], cut_pieces[p, 1] = at, new[i]
-            cut_pieces[p, 2], cut_pieces[p, 3] = pieces[q, 2], pieces[q, 3]
-            p += 1
-            for k in range(begin, end):
-                cut_vertices[at, 0], cut_vertices[at, 1] = vertices[k, 0], vertices[k, 1]
-                at += 1
-        else:
-            for k in range(begin, end):
-                vertices_left[to, 0], vertices_left[to, 1] = vertices[k, 0], vertices[k, 1]
-                to += 1
-            owner[walk] = new[i]
-            walk += 1
-            offsets[walk] = to
-    new_near = new[near] if len(near) else near
-    part = new_near if len(near) == 0 else new_near[cut]
-    rest = new_near if len(near) == 0 else new_near[~cut]
-    left = vertices_left, offsets, owner, values[~cut].astype(np.int64), counts[~cut], rest.astype(np.int64)
-    return (cut_vertices, cut_pieces, values[cut], counts[cut], part), left
-
-
-@jit
-def _end(pieces, q, vertices):  # type: ignore[no-untyped-def]
-    return pieces[q + 1, 0] if q + 1 < len(pieces) else vertices
 
 
 @jit
@@ -186,7 +80,7 @@ def _take(tables, used, new):  # type: ignore[no-untyped-def]
     for q in range(len(new_pieces)):
         p, owner = first + q, shift + new_pieces[q, 1]
         pieces[p, _BEGIN] = behind + new_pieces[q, 0]
-        pieces[p, _COUNT] = _end(new_pieces, q, len(new_vertices)) - new_pieces[q, 0]
+        pieces[p, _COUNT] = piece_end(new_pieces, q, len(new_vertices)) - new_pieces[q, 0]
         pieces[p, _NEXT], pieces[p, _OTHER], pieces[p, _OWNER], pieces[p, _RING] = -1, p, owner, -1
         if new_pieces[q, 2] < 0:
             _add_ring(pieces, regions, owner, p)
