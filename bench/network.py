@@ -1,6 +1,6 @@
 """Network: a whole run beside the bare network on the same number of chips, same backend, precision and threads.
 
-    python -m bench.network [--side 2048] [--rounds 3] [--backend openvino] [--threads 2] [--data FOLDER]
+    python -m bench.network [--side 6144] [--rounds 3] [--backend openvino] [--threads 2] [--data FOLDER]
 
 ``end_to_end``: seconds of the bare network on the chips that the plan runs, by the seconds of the whole run (target 0.95).
 ``auto``: seconds of the bare network on the scene's pixels in chips without overlap, by those of a run whose chip size the
@@ -23,15 +23,18 @@ import geoseg
 from bench.bundles import bundle_of
 from bench.data import BANDS, make_scene
 from bench.measure import save, say
+from geoseg.config import SegmentSettings
+from geoseg.jobs.plan import fitted, make_plan
 from geoseg.mask.lanes import Lanes
 from geoseg.model.bundle import Bundle
 from geoseg.model.predict import Choice, Predictor, load_predictor
+from geoseg.raster.scene import open_scene
 
 
 def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--side", type=int, default=2048)
+    parser.add_argument("--side", type=int, default=6144)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backend", default="openvino")
     parser.add_argument("--threads", type=int, default=2)
@@ -47,9 +50,9 @@ def run(given: argparse.Namespace, data: Path, out: Path) -> None:
     bundle = bundle_of(data, "unet")
     predictor = load_predictor(bundle, Choice(given.backend, "cpu", "fp32", 1, ()), threads=given.threads)
     lanes = Lanes.of(predictor)
-    segment(scene, bundle, out, given, "auto")  # graphs are converted once for each size
-    plan = segment(scene, bundle, out, given, 512)["plan"]
-    bare_chips(predictor, lanes, 512, 2)
+    plan = plan_of(scene, bundle, given, 512)
+    for size in (512, plan_of(scene, bundle, given, "auto")["chip_size"]):  # graphs are converted once for each size
+        bare_chips(predictor, lanes, size, 2)
     cells = (given.side / 512) ** 2
     runs: dict[str, Callable[[], float]] = {
         "bare": lambda: bare_chips(predictor, lanes, 512, plan["chips"]) / plan["chips"],
@@ -76,6 +79,12 @@ def bare_chips(predictor: Predictor, lanes: Lanes, size: int, count: int) -> flo
     for _ in lanes.map(lambda _: predictor.classify(images), range(count)):
         pass
     return time.perf_counter() - started
+
+
+def plan_of(scene: Path, bundle: Bundle, given: argparse.Namespace, chip_size: int | str) -> dict[str, Any]:
+    """The plan's facts."""
+    settings = SegmentSettings.of(chip_size=chip_size, threads=given.threads)
+    return make_plan(fitted(open_scene([scene]), bundle), bundle, settings).facts()
 
 
 def segment(scene: Path, bundle: Bundle, out: Path, given: argparse.Namespace, chip_size: int | str) -> dict[str, Any]:

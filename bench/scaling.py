@@ -1,6 +1,6 @@
 """Scaling: two workers beside one, each with one thread, and what scheduling costs a block.
 
-    python -m bench.scaling [--side 3072] [--rounds 2] [--blocks 10000] [--data FOLDER]
+    python -m bench.scaling [--side 6144] [--rounds 2] [--blocks 10000] [--data FOLDER]
 
 ``ratio`` compares the seconds of the prediction step; starting processes is not scaled by anything.
 """
@@ -28,7 +28,7 @@ from geoseg.grid.chips import ChipGrid
 def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--side", type=int, default=3072)
+    parser.add_argument("--side", type=int, default=6144)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--blocks", type=int, default=10000)
     parser.add_argument("--data", type=Path, help="folder that keeps scenes and bundles; a temporary one otherwise")
@@ -46,8 +46,7 @@ def workers(given: argparse.Namespace, data: Path, out: Path) -> dict[str, list[
     """Seconds of prediction with one and with two workers of one thread, on blocks small enough to share out."""
     scene = make_scene(data / f"full-{given.side}.tif", given.side, border=False)
     bundle = bundle_of(data, "unet").path
-    settings = ["block_size=512"]
-    options = {n: ("--threads", "1", "--set", f"workers={n}", "--set", settings[0]) for n in (1, 2)}
+    options = {n: ("--threads", "1", "--set", f"workers={n}", "--set", "block_size=896") for n in (1, 2)}
     runs = {str(n): partial(one, "geoseg:openvino", scene, bundle, out, options=options[n]) for n in (1, 2)}
     found = in_turn(runs, given.rounds)
     return {name: [measured.said["seconds"]["predict"] for measured in rounds] for name, rounds in found.items()}
