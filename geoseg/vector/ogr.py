@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from geoseg.vector.table import PolygonTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_log = logging.getLogger(__name__)
 
 WHEN = "2000-01-01T00:00:00.000Z"
 """Stands in a file where the time of writing would: the same polygons give the same bytes."""
@@ -41,12 +44,14 @@ def write_layer(
     before = {name: pyogrio.get_gdal_config_option(name) for name in _CONFIG}
     pyogrio.set_gdal_config_options(_CONFIG)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what GDAL only warns of (a value that does not fit) is a loss
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             pyogrio.write_arrow(
                 reader, path, layer=table.layer, driver=driver, geometry_name="geom",
                 geometry_type=geometry_type or table.geometry_type, crs=table.geobox.crs or None, **options,
             )  # fmt: skip
+        for warning in said:  # of a CRS's spelling and the like; whether all arrived is checked
+            _log.info("%s: %s", path.name, warning.message)
     finally:
         pyogrio.set_gdal_config_options(before)
 
@@ -55,7 +60,23 @@ def reader_of(table: PolygonTable, schema: pa.Schema | None = None, batches: Any
     """The table as GDAL reads it."""
     import pyarrow as pa
 
-    return pa.RecordBatchReader.from_batches(schema or table.schema(), table.batches() if batches is None else batches)
+    source = _watched(table.batches() if batches is None else batches, table)
+    next(source)
+    return pa.RecordBatchReader.from_batches(schema or table.schema(), source)
+
+
+def _watched(batches: Iterator[pa.RecordBatch], table: PolygonTable) -> Iterator[Any]:
+    """The batches, after a None; keeps what breaks them, a signal too: GDAL will only say that its source broke.
+
+    The None is taken before GDAL gets the rest: Python hands out signals when it enters a function, and from then on
+    that happens inside the ``try``.
+    """
+    try:
+        yield None
+        yield from batches
+    except BaseException as error:
+        table.error = error
+        raise
 
 
 @contextmanager
@@ -65,8 +86,8 @@ def failures(path: str | Path, table: PolygonTable) -> Iterator[None]:
 
     try:
         yield
-    except (ogr.DataSourceError, ogr.DataLayerError, ogr.FeatureError, RuntimeError, sqlite3.Error, Warning) as error:
-        if table.error is not None:  # GDAL only says that its source broke
+    except (ogr.DataSourceError, ogr.DataLayerError, ogr.FeatureError, RuntimeError, sqlite3.Error) as error:
+        if table.error is not None:
             raise table.error from None
         if isinstance(error, GeosegError):
             raise

@@ -97,8 +97,7 @@ class _Parts:
             return
         what = f"its .shp or .dbf would pass 2 GB after {count} polygons, which few programs read"
         remedy = "Write another format" if self.split else "Add --split for several Shapefiles, or write .gpkg"
-        self.table.error = ResourceError.of("TOO_BIG", self.path, what, remedy)
-        raise self.table.error
+        raise ResourceError.of("TOO_BIG", self.path, what, remedy)
 
     def check(self, path: Path) -> None:
         """Make sure that the files are as long as they have to be: GDAL may swallow what fails while closing."""

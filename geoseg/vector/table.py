@@ -31,7 +31,7 @@ class PolygonTable:
     n
         How many polygons went through so far.
     error
-        What stopped them on their way: GDAL only says that its source broke.
+        What stopped them on their way into GDAL, which does not pass it on.
     """
 
     def __init__(self, regions: Regions | Iterable[Regions], geobox: GeoBox, legend: Legend, layer: str) -> None:
@@ -42,7 +42,7 @@ class PolygonTable:
         self.legend = legend
         self.layer = layer
         self.n = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,13 +56,9 @@ class PolygonTable:
 
     def regions(self) -> Iterator[Regions]:
         """The polygons, once, in batches of :data:`BATCH`; shells counter-clockwise in the CRS, holes clockwise."""
-        try:
-            for part in _even(chain([self._first], self._parts)):
-                self.n += len(part)
-                yield _turned(part, self.geobox)
-        except Exception as error:
-            self.error = error
-            raise
+        for part in _even(chain([self._first], self._parts)):
+            self.n += len(part)
+            yield _turned(part, self.geobox)
 
     def schema(self, geometry: str = "geom") -> pa.Schema:
         """The columns' Arrow types; the geometry, WKB, comes last."""
