@@ -97,6 +97,7 @@ def output_options(command: options.Command) -> options.Command:
     return options.stack(
         command,
         options.simplify,
+        options.smooth,
         click.option("--confidence", is_flag=True, help="Also confidence.tif, percent."),
         click.option("--probabilities", is_flag=True, help="Also probabilities.zarr, (class, row, col)."),
         click.option("--only", type=click.Choice(["mask"]), help="Stop after the mask."),
