@@ -8,27 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from geoseg.raster.jit import jit
+from geoseg.raster.sets import find, unite
 from geoseg.vector.count import area_before
-
-
-@jit
-def find(parent, i):  # type: ignore[no-untyped-def]
-    """Root of ``i``; halves the path on the way."""
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
-@jit
-def unite(parent, i, j):  # type: ignore[no-untyped-def]
-    """Join two sets; the smaller number becomes the root."""
-    i, j = find(parent, i), find(parent, j)
-    if i < j:
-        parent[j] = i
-        return i
-    parent[i] = j
-    return j
 
 
 @jit
