@@ -114,7 +114,7 @@ def polygonize(
         read = done.read if done else mask.read
         regions = iter_polygons(
             read, geobox, nodata=mask.nodata, connectivity=settings.connectivity, block_size=settings.block_size,
-            trace_map=_reported(pool.in_order, settings, on_progress), confidence=confidence and confidence.read,
+            trace_map=_reported(pool.in_order, settings, on_progress), confidence=confidence.read if confidence else None,
         )  # fmt: skip
         simple = simplify(tally.only(regions), read, geobox, outlines)
         n = write_polygons(out, tally.count(simple), geobox, mask.legend, split=settings.split)

@@ -46,7 +46,7 @@ def write_archive(
 
 def tile_id(z: int, x: int, y: int) -> int:
     """Number of a tile: those of smaller zooms first, then along the Hilbert curve."""
-    number = (4**z - 1) // 3
+    number: int = ((1 << 2 * z) - 1) // 3
     side = 1 << z >> 1
     while side:
         right, down = int((x & side) > 0), int((y & side) > 0)

@@ -130,7 +130,7 @@ def mvt_values(attributes: Mapping[str, NDArray[np.generic]], columns: Iterable[
 
 
 def _column(values: list[str | int | float]) -> list[bytes]:
-    made = {}
+    made: dict[str | int | float, bytes] = {}
     for value in set(values):
         if isinstance(value, str):
             made[value] = _field(1, value.encode())
