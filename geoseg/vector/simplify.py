@@ -111,6 +111,8 @@ def simplify(parts: Iterable[Regions], read: Read, geobox: GeoBox, settings: Sim
     -----
     Memory: bits that say where outlines may have a vertex and where they branch, 1/4 byte a pixel (with smoothing as
     well 5/8, with smoothing alone 1/8), one batch, and its copy.
+    Time: 8192 x 8192 pixels with 102,355 polygons and 4.3 million vertices are simplified in 3.5 s of one processor,
+    smoothed in 2.7 s, both in 6 s, the second reading included.
     """
     return Simplified(parts, read, geobox, settings)
 
