@@ -25,6 +25,7 @@ SMALL = {
     "memory": [["bench.memory", "--sides", "4096", "8192"]],
     "bare_network": [["bench.bare_network"]],
     "sieve": [["bench.sieve", "--sides", "4096", "8192"]],
+    "vector": [["bench.vector", "--sides", "4096", "8192", "--rounds", "2"]],
 }
 FULL = {
     "cli": [["bench.cli"]],
@@ -35,6 +36,7 @@ FULL = {
     "memory": [["bench.memory"]],
     "bare_network": [["bench.bare_network"]],
     "sieve": [["bench.sieve"]],
+    "vector": [["bench.vector"]],
 }
 
 

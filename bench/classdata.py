@@ -34,13 +34,8 @@ def make_classes(path: Path, side: int, *, seed: int = 2) -> Path:
     sample = sum((octave.rows(np.arange(0, side, 8))[:, ::8] for octave in field), np.float32(0))
     steps = np.quantile(sample, _SHARES).astype(np.float32)
     noise = np.float32(0.035 * sample.std())
-    profile = {
-        "driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "uint8", "nodata": 0, "crs": "EPSG:32632",
-        "transform": Affine(10, 0, 500_000, 0, -10, 5_400_000), "tiled": True, "blockxsize": STRIP, "blockysize": STRIP,
-        "compress": "deflate",
-    }  # fmt: skip
     temporary = path.with_suffix(".partial.tif")
-    with rasterio.Env(GDAL_CACHEMAX=256), rasterio.open(temporary, "w", **profile) as dataset:
+    with rasterio.Env(GDAL_CACHEMAX=256), rasterio.open(temporary, "w", **_profile(side)) as dataset:
         for row in range(0, side, STRIP):
             rows = np.arange(row, min(row + STRIP, side))
             values = sum((octave.rows(rows) for octave in field), np.float32(0))
@@ -51,6 +46,43 @@ def make_classes(path: Path, side: int, *, seed: int = 2) -> Path:
             dataset.write(classes, 1, window=Window(0, row, side, len(rows)))
     os.replace(temporary, path)
     return path
+
+
+def make_holes(path: Path, side: int, *, seed: int = 3) -> Path:
+    """Write one region that fills the raster but for holes: 100,000 at 8192 pixels a side, some with an island."""
+    rng = np.random.default_rng(seed)
+    classes = np.ones((side, side), np.uint8)
+    step = 26
+    rows, cols = (grid.ravel() for grid in np.mgrid[3 : side - step : step, 3 : side - step : step])
+    for down in range(9):
+        for across in range(9):
+            classes[rows + down, cols + across] = 2 if down in (0, 8) or across in (0, 8) else 1
+    kept = rng.random(len(rows)) < 0.5
+    for down in range(1, 8):
+        for across in range(1, 8):
+            classes[rows[kept] + down, cols[kept] + across] = 2
+    return _write(path, classes)
+
+
+def make_checkerboard(path: Path, side: int) -> Path:
+    """Write the worst case: every pixel is a region of its own."""
+    row, col = np.ogrid[:side, :side]
+    return _write(path, ((row + col) % 2 + 1).astype(np.uint8))
+
+
+def _write(path: Path, classes: npt.NDArray[np.uint8]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(path, "w", **_profile(len(classes))) as dataset:
+        dataset.write(classes, 1)
+    return path
+
+
+def _profile(side: int) -> dict[str, object]:
+    return {
+        "driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "uint8", "nodata": 0, "crs": "EPSG:32632",
+        "transform": Affine(10, 0, 500_000, 0, -10, 5_400_000), "tiled": True, "blockxsize": STRIP, "blockysize": STRIP,
+        "compress": "deflate",
+    }  # fmt: skip
 
 
 class _Octave:

@@ -132,5 +132,7 @@ def _turned(part: Regions, geobox: GeoBox) -> Regions:
     from geoseg.vector.outlines import turn_rings
 
     a, b, _, d, e, _ = geobox.transform
+    if a * e - b * d < 0 and np.issubdtype(part.coords.dtype, np.integer):  # as they are traced
+        return part
     coords = turn_rings(part.coords, part.rings, part.polygons, counterclockwise=a * e - b * d > 0)
     return part if coords is part.coords else replace(part, coords=coords)

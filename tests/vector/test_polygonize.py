@@ -14,6 +14,7 @@ from pyproj import CRS
 from rasterio.features import shapes
 
 import geoseg.vector.polygonize as module
+from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.errors import UsageError
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.vector.polygonize import iter_polygons, polygonize
@@ -195,6 +196,91 @@ def test_batches_come_in_order_of_each_regions_last_pixel() -> None:
     whole = Regions.concat(batches)
     lowest = shapely.bounds(whole.geometries())[:, 3]
     assert (np.diff(lowest) >= 0).all()
+
+
+def river(rows: int, cols: int) -> np.ndarray:
+    """One region that winds through all rows with more than 100,000 corners, with islands that hold lakes."""
+    mask = np.full((rows, cols), 2, np.uint8)
+    mask[:, ::4] = mask[:, 1::4] = 1
+    mask[::2, 2::8] = 1  # teeth
+    mask[0, :] = mask[rows // 2, :] = 1
+    for k, value in enumerate((3, 1, 3, 1, 2)):
+        mask[50 + k : 150 - k, 50 + k : 150 - k] = value
+    return mask
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_a_background_with_a_hundred_thousand_holes_goes_through_all_strips(connectivity: int) -> None:
+    mask = np.ones((1000, 1000), np.uint8)
+    mask[1:-1:3, 1:-1:3] = 2
+    regions = traced(mask, 64, connectivity=connectivity)
+    assert len(regions) == 333 * 333 + 1
+    largest = regions.geometries()[np.argmax(regions.n_pixels)]
+    assert shapely.get_num_interior_rings(shapely.get_parts(largest)[0]) == 333 * 333
+    assert_equal_to_whole(mask, regions, connectivity)
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_a_river_of_a_hundred_thousand_corners_with_holes_in_holes(connectivity: int) -> None:
+    mask = river(500, 480)
+    regions = traced(mask, 32, connectivity=connectivity)
+    assert shapely.get_num_coordinates(regions.geometries()).max() > 100_000
+    assert_equal_to_whole(mask, regions, connectivity)
+
+
+def test_regions_that_cross_at_corners_are_multipolygons_of_their_pieces() -> None:
+    mask = np.array([[1, 2, 2], [2, 1, 2], [2, 2, 1]], np.uint8)
+    for height in (1, 2, 3):
+        regions = traced(mask, height, connectivity=8)
+        one, two = regions.geometries()[np.argsort(regions.values)]
+        assert (shapely.get_num_geometries(one), shapely.get_num_geometries(two)) == (3, 2)
+        assert regions.geometry_type == "MultiPolygon"
+        assert_equal_to_whole(mask, regions, 8)
+
+
+def test_pieces_that_meet_by_a_corner_far_below_are_one_region_with_8_neighbours() -> None:
+    mask = np.zeros((40, 9), np.uint8)
+    mask[:20, 0] = mask[:20, 8] = mask[20, 1:8] = 1
+    mask[3:5, 3:5] = 1
+    for height in (1, 3, 7, 40):
+        regions = traced(mask, height, connectivity=8)
+        assert sorted(regions.n_pixels) == [4, 47]
+        assert_equal_to_whole(mask, regions, 8)
+
+
+@pytest.mark.parametrize("nodata", [0, 60_000, None])
+def test_16_bit_values_are_kept(nodata: int | None) -> None:
+    mask = (blobs((60, 50), 4).astype(np.uint16) * 13_000) % 60_001
+    regions = polygonize(lambda window: mask[window.slices], geobox_of(mask), nodata=nodata, block_size=20)
+    assert regions.values.dtype == np.uint16
+    want = set(np.unique(mask).tolist()) - {nodata}
+    assert set(regions.values.tolist()) == want
+    assert regions.n_pixels.sum() == np.isin(mask, list(want)).sum()
+
+
+@pytest.mark.parametrize("transform", [(8.0, 3.0, 5e5, 2.0, -9.0, 5e6), (10.0, 0.0, 5e5, 0.0, 10.0, 5e6)])
+def test_rotated_and_south_up_rasters(transform) -> None:
+    mask = blobs((60, 50), 4)
+    box = GeoBox(mask.shape, transform, UTM)
+    regions = polygonize(lambda window: mask[window.slices], box, block_size=20)
+    made = [(int(v), in_pieces(g)) for v, g in zip(regions.values, regions.geometries(box), strict=True)]
+    assert sorted(made) == whole_raster(mask, transform=box.affine)
+    assert shapely.is_valid(regions.geometries(box)).all()
+
+
+def test_workers_trace_their_own_strips(tmp_path) -> None:
+    mask = blobs((300, 200), 1)
+    np.save(tmp_path / "mask.npy", mask)
+    here = polygonize(lambda window: mask[window.slices], geobox_of(mask))
+    with connect(ClusterSettings(2)) as pool:
+        read = partial(read_file, str(tmp_path / "mask.npy"))
+        there = polygonize(read, geobox_of(mask), block_size=60, trace_map=pool.in_order)
+    assert bytes_of(here) == bytes_of(there)
+
+
+def read_file(path: str, window: Window) -> np.ndarray:
+    """A window of a mask on disk, in whatever process."""
+    return np.load(path)[window.slices]
 
 
 def test_another_connectivity_is_refused() -> None:
