@@ -209,20 +209,23 @@ def river(rows: int, cols: int) -> np.ndarray:
     return mask
 
 
-@pytest.mark.parametrize("connectivity", [4, 8])
-def test_a_background_with_a_hundred_thousand_holes_goes_through_all_strips(connectivity: int) -> None:
+def test_a_background_with_a_hundred_thousand_holes_goes_through_all_strips() -> None:
     mask = np.ones((1000, 1000), np.uint8)
     mask[1:-1:3, 1:-1:3] = 2
-    regions = traced(mask, 64, connectivity=connectivity)
+    regions = traced(mask, 64)
     assert len(regions) == 333 * 333 + 1
-    largest = regions.geometries()[np.argmax(regions.n_pixels)]
-    assert shapely.get_num_interior_rings(shapely.get_parts(largest)[0]) == 333 * 333
-    assert_equal_to_whole(mask, regions, connectivity)
+    largest = regions.geometries()[np.argmax(regions.n_pixels)]  # GDAL takes minutes for it
+    assert largest.area == regions.n_pixels.max() == 1_000_000 - 333 * 333
+    assert shapely.get_exterior_ring(largest).equals(shapely.box(0, 0, 1000, 1000).exterior)
+    holes = shapely.bounds(list(largest.interiors))
+    rows, cols = (grid.ravel() for grid in np.mgrid[1:999:3, 1:999:3])
+    assert (holes == np.column_stack([cols, rows, cols + 1, rows + 1])).all()
+    assert bytes_of(regions) == bytes_of(traced(mask, 1000))
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
 def test_a_river_of_a_hundred_thousand_corners_with_holes_in_holes(connectivity: int) -> None:
-    mask = river(500, 480)
+    mask = river(640, 700)
     regions = traced(mask, 32, connectivity=connectivity)
     assert shapely.get_num_coordinates(regions.geometries()).max() > 100_000
     assert_equal_to_whole(mask, regions, connectivity)
