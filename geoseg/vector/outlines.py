@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geoseg.raster.jit import jit
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -29,20 +31,6 @@ def turn_rings(coords: NDArray[Any], rings: Ints, polygons: Ints, *, countercloc
     return turned
 
 
-def ring_areas(coords: NDArray[Any], rings: Ints) -> NDArray[np.float64]:
-    """Signed area of each closed ring by the shoelace formula, positive where it runs counter-clockwise."""
-    if len(rings) == 1:
-        return np.zeros(0)
-    starts = np.repeat(rings[:-1], np.diff(rings))
-    xy = np.asarray(coords, np.float64)
-    x, y = xy[:, 0] - xy[starts, 0], xy[:, 1] - xy[starts, 1]  # small numbers: no digits are lost
-    cross = np.zeros(len(xy))
-    cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
-    cross[rings[1:] - 1] = 0
-    made: NDArray[np.float64] = np.add.reduceat(cross, rings[:-1]) / 2
-    return made
-
-
 def divide_edges(coords: NDArray[Any], rings: Ints, longest: float) -> tuple[NDArray[np.float64], Ints]:
     """Rings with each edge cut into equal parts that are at most ``longest`` long along either axis."""
     xy = np.asarray(coords, np.float64)
@@ -57,3 +45,18 @@ def divide_edges(coords: NDArray[Any], rings: Ints, longest: float) -> tuple[NDA
     share = (np.arange(ends[-1]) - (ends - parts)[first]) / parts[first]
     starts = np.concatenate([np.zeros(1, np.int64), ends])
     return xy[first] + step[first] * share[:, None], starts[rings]
+
+
+@jit
+def ring_areas(coords, rings):  # type: ignore[no-untyped-def]
+    """Signed area of each closed ring by the shoelace formula, positive where it runs counter-clockwise; compiled."""
+    out = np.zeros(len(rings) - 1)
+    for i in range(len(out)):
+        start, total = rings[i], 0.0
+        x0, y0 = float(coords[start, 0]), float(coords[start, 1])  # from there: small numbers lose no digits
+        for k in range(start, rings[i + 1] - 1):
+            ax, ay = float(coords[k, 0]) - x0, float(coords[k, 1]) - y0
+            bx, by = float(coords[k + 1, 0]) - x0, float(coords[k + 1, 1]) - y0
+            total += ax * by - bx * ay
+        out[i] = total / 2
+    return out
