@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoseg.errors import ResourceError
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.vector.regions import Regions
@@ -21,6 +22,9 @@ COLUMNS = ("class_id", "class_name", "area_m2", "area_ha", "perim_m", "n_pixels"
 """Names of ten letters at most, because a Shapefile keeps no more; ``conf_mean`` only where the regions know it."""
 BATCH = 20_000
 """Polygons of a batch, whatever batches they come in: the pages and row groups of a file depend on it."""
+
+MOST_VERTICES = 100_000_000
+"""Vertices of an Arrow array: 1.6 GB of coordinates."""
 
 
 class PolygonTable:
@@ -58,7 +62,8 @@ class PolygonTable:
         """The polygons, once, in batches of :data:`BATCH`; shells counter-clockwise in the CRS, holes clockwise."""
         for part in _even(chain([self._first], self._parts)):
             self.n += len(part)
-            yield _turned(part, self.geobox)
+            for piece in _light(part):
+                yield _turned(piece, self.geobox)
 
     def schema(self, geometry: str = "geom") -> pa.Schema:
         """The columns' Arrow types; the geometry, WKB, comes last."""
@@ -125,6 +130,18 @@ def _even(parts: Iterable[Regions]) -> Iterator[Regions]:
     rest = Regions.concat(waiting)
     if len(rest):
         yield rest
+
+
+def _light(part: Regions) -> Iterator[Regions]:
+    """Halves, until each has few enough vertices for one Arrow array of WKB, whose offsets end at 2 GiB."""
+    if len(part.coords) <= MOST_VERTICES:
+        yield part
+    elif len(part) == 1:
+        what = f"a polygon has {len(part.coords)} vertices, and {MOST_VERTICES} are the limit"
+        raise ResourceError.of("TOO_BIG", "polygons", what, "Simplify the outlines (--simplify), or map a part")
+    else:
+        yield from _light(part.pick(0, len(part) // 2))
+        yield from _light(part.pick(len(part) // 2, len(part)))
 
 
 def _turned(part: Regions, geobox: GeoBox) -> Regions:

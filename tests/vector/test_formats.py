@@ -22,7 +22,7 @@ from pyproj import CRS
 from geoseg.errors import ResourceError, UsageError
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
-from geoseg.vector import shapefile
+from geoseg.vector import shapefile, table
 from geoseg.vector.polygonize import iter_polygons, polygonize
 from geoseg.vector.regions import Regions
 from geoseg.vector.select import select_regions
@@ -286,6 +286,19 @@ def test_tiles_hold_every_polygon_at_the_largest_zoom_and_cover_the_ground(tmp_p
     assert area == pytest.approx(made.area_m2.sum(), rel=1e-2)
     assert pyogrio.read_info(tmp_path / "p.pmtiles", layer="landcover")["crs"] == "EPSG:3857"
     assert low <= high
+
+
+def test_batches_of_many_vertices_are_halved_and_a_polygon_of_too_many_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = regions()
+    monkeypatch.setattr(table, "MOST_VERTICES", 200)
+    write_polygons(tmp_path / "p.gpkg", made, BOX, LEGEND)
+    assert (read(tmp_path / "p.gpkg").geometry.to_numpy() == made.geometries(BOX)).all()
+    monkeypatch.setattr(table, "MOST_VERTICES", 4)
+    with pytest.raises(ResourceError, match="TOO_BIG"):
+        write_polygons(tmp_path / "q.gpkg", made, BOX, LEGEND)
+    assert [path.name for path in tmp_path.iterdir()] == ["p.gpkg"]
 
 
 # Selecting
