@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import shutil
 import subprocess
@@ -31,10 +32,9 @@ def shapes(mask: Path, out: Path) -> None:
 def xrspatial(mask: Path, out: Path) -> None:
     """xarray-spatial's polygonize to a GeoDataFrame, and geopandas."""
     import rasterio
-    import rioxarray
-    from xrspatial.experimental.polygonize import polygonize
 
-    raster = rioxarray.open_rasterio(mask).squeeze(drop=True)
+    polygonize = importlib.import_module("xrspatial.experimental.polygonize").polygonize
+    raster = importlib.import_module("rioxarray").open_rasterio(mask).squeeze(drop=True)
     with rasterio.open(mask) as dataset:
         transform, crs = dataset.transform, dataset.crs
     frame = polygonize(

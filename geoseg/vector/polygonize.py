@@ -146,7 +146,7 @@ class _Tracer:
         top = seam_regions(padded, nothing, runs, False, eight)
         bottom = seam_regions(padded, nothing, runs, True, eight)
         cut, walks = split_cut(trace, values, counts, near, (top, bottom))
-        return StripTrace(Cut(*cut, top, bottom), close(Walks(*walks), lattice.metric, eight=eight))
+        return StripTrace(Cut(*cut, top=top, bottom=bottom), close(Walks(*walks), lattice.metric, eight=eight))
 
     def warm(self) -> None:
         """Compile here, before several processes that find nothing in the cache on disk would each do it."""

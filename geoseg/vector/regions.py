@@ -107,8 +107,8 @@ class Regions:
             return items[0]
         if not items:
             return cls.empty()
-        parts = [item.parts for item in items if item.parts is not None]
-        assert len(parts) in (0, len(items)), "regions of one raster all have parts or none"
+        pieces = [item.parts for item in items if item.parts is not None]
+        assert len(pieces) in (0, len(items)), "regions of one raster all have parts or none"
         confidences = [item.confidence for item in items if item.confidence is not None]
         return cls(
             values=np.concatenate([item.values for item in items]),
@@ -119,7 +119,7 @@ class Regions:
             coords=np.concatenate([item.coords for item in items]),
             rings=_chain([item.rings for item in items]),
             polygons=_chain([item.polygons for item in items]),
-            parts=_chain(parts) if parts else None,
+            parts=_chain(pieces) if pieces else None,
         )
 
     @classmethod
