@@ -80,9 +80,7 @@ class Facts:
         }
 
 
-def write_products(
-    outputs: Outputs, facts: Facts, mask: SettledMask, trace_map: TraceMap = in_order
-) -> dict[str, Any]:
+def write_products(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map: TraceMap = in_order) -> dict[str, Any]:
     """Write everything into the hidden folder, strips traced by ``trace_map``; returns what ``run.json`` says."""
     out, settings = outputs.staging, facts.settings
     areas = _timed(facts, "mask", lambda: _write_mask(outputs, facts, mask))
