@@ -145,8 +145,8 @@ class _Tracer:
         trace = trace_strip(padded, nothing, runs, window.row, seams)
         top = seam_regions(padded, nothing, runs, False, eight)
         bottom = seam_regions(padded, nothing, runs, True, eight)
-        cut, walks = split_cut(trace, values, counts, near, (top, bottom))
-        return StripTrace(Cut(*cut, top=top, bottom=bottom), close(Walks(*walks), lattice.metric, eight=eight))
+        inner, walks = split_cut(trace, values, counts, near, (top, bottom))
+        return StripTrace(Cut._make((*inner, top, bottom)), close(Walks(*walks), lattice.metric, eight=eight))
 
     def warm(self) -> None:
         """Compile here, before several processes that find nothing in the cache on disk would each do it."""
