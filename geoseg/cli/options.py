@@ -225,6 +225,23 @@ ram = click.option("--ram", type=size, metavar="SIZE", help="Memory of one worke
 aoi = click.option("--aoi", type=PATH, metavar="FILE", help="Polygons that limit the work.")
 
 
+def stitch_options(command: Command) -> Command:
+    """How chips become a mask, and what is kept beside it: what blocks cost depends on it."""
+    return stack(
+        command,
+        click.option(
+            "--blend",
+            type=click.Choice(["none", "hann", "linear"]),
+            default="none",
+            show_default=True,
+            help="Weights of overlapping chips; none keeps each chip's core.",
+        ),
+        click.option("--tta", is_flag=True, help="Mean over the eight symmetries of a chip; eight times the work."),
+        click.option("--confidence", is_flag=True, help="Also confidence.tif, percent."),
+        click.option("--probabilities", is_flag=True, help="Also probabilities.zarr, (class, row, col)."),
+    )
+
+
 def plan_options(command: Command) -> Command:
     """chip_size, halo, block_size, ram: what a plan is made of."""
     return stack(command, chip_size, halo, block_size, ram)

@@ -16,6 +16,7 @@ from geoseg.cli import options
 @options.scene_options
 @options.predict_options
 @options.plan_options
+@options.stitch_options
 @options.workers
 @click.option("--geojson", is_flag=True, help="The blocks as GeoJSON (longitude, latitude) instead of the figures.")
 @click.option("--no-timing", is_flag=True, help="Leave out the estimate of time, which runs a few chips.")

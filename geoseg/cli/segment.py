@@ -9,18 +9,10 @@ import click
 from geoseg.cli import options
 
 
-def stitch_options(command: options.Command) -> options.Command:
-    """How chips become a mask."""
+def block_options(command: options.Command) -> options.Command:
+    """What happens to blocks that cannot be mapped, and which pixels are left out."""
     return options.stack(
         command,
-        click.option(
-            "--blend",
-            type=click.Choice(["none", "hann", "linear"]),
-            default="none",
-            show_default=True,
-            help="Weights of overlapping chips; none keeps each chip's core.",
-        ),
-        click.option("--tta", is_flag=True, help="Mean over the eight symmetries of a chip; eight times the work."),
         click.option(
             "--on-bad-block",
             type=click.Choice(["stop", "nodata"]),
@@ -98,8 +90,6 @@ def output_options(command: options.Command) -> options.Command:
         command,
         options.simplify,
         options.smooth,
-        click.option("--confidence", is_flag=True, help="Also confidence.tif, percent."),
-        click.option("--probabilities", is_flag=True, help="Also probabilities.zarr, (class, row, col)."),
         click.option("--only", type=click.Choice(["mask"]), help="Stop after the mask."),
         options.overwrite,
     )
@@ -117,7 +107,8 @@ def output_options(command: options.Command) -> options.Command:
 @options.predict_options
 @options.plan_options
 @options.aoi
-@stitch_options
+@options.stitch_options
+@block_options
 @run_options
 @filter_options
 @output_options

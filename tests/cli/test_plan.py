@@ -38,6 +38,14 @@ def test_the_figures_of_a_plan(words):
     assert facts["write_bytes"] == 2 * 300 * 420
 
 
+def test_what_is_kept_beside_the_mask_is_planned_too(words):
+    def memory(*more):
+        return json.loads(plan(words, "--no-timing", *more)[1])["memory_per_worker_bytes"]
+
+    assert memory() < memory("--confidence") < memory("--confidence", "--probabilities")
+    assert memory() < memory("--blend", "hann")
+
+
 def test_time_is_measured_on_the_network(words):
     code, out, _ = plan(words, "--backend", "torch", "--precision", "fp32")
     facts = json.loads(out)
