@@ -41,6 +41,8 @@ _NO_CLASS = {"", "nodata", "no data", "no_data", "unclassified", "unlabelled", "
 """What a file may call its value 0 when that is no class; the first four also at another value."""
 _NODATA_WORDS = {"nodata", "no data", "no_data"}
 _PIECE_BYTES = 8 << 20
+_TILE_ROWS = 512
+"""Rows of a tile, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +260,12 @@ def _read(
     """The file's numbers in a window, and where its mask or alpha band has data."""
     where = RasterioWindow(window.col, window.row, window.width, window.height)
     threads = threads or usable_threads()
+    # Enough for the tiles along two windows like this in each thread: more would grow with the raster, to no use.
+    cache_mb = min(max(window.width * _TILE_ROWS * 2 * (threads + 1) >> 20, 16), 512)
     held = (
-        nullcontext() if is_locked(allow_remote=allow_remote) else gdal_env(allow_remote=allow_remote, threads=threads)
+        nullcontext()
+        if is_locked(allow_remote=allow_remote)
+        else gdal_env(allow_remote=allow_remote, threads=threads, cache_mb=cache_mb)
     )
     with held:
         dataset = dataset_of(layer, threads=threads, allow_remote=allow_remote)
