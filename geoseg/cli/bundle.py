@@ -220,6 +220,9 @@ def _facts(stated: dict[str, Any], network: NetworkSpec | None) -> BundleFacts:
     means = _numbers("--mean", stated["mean"] or ["0"] * len(bands), bands, float)
     stds = _numbers("--std", stated["std"] or ["1"] * len(bands), bands, float)
     values = _numbers("--values", stated["values"] or [str(i + 1) for i in range(len(classes))], classes, int)
+    if len(set(values)) < len(values) or not all(0 <= value <= 255 for value in values):
+        remedy = "Give each class a value of its own, 0-255"
+        raise UsageError.of("USAGE", "--values", "a mask of 8 bits cannot hold them", remedy)
     return BundleFacts(
         name=stated["name"],
         version=stated["model_version"],

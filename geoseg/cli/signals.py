@@ -10,6 +10,14 @@ from types import FrameType
 from geoseg.errors import Interrupted, Terminated
 
 
+class _Stop(KeyboardInterrupt):
+    """What a signal raises: no ``Exception``, which libraries catch, log and forget."""
+
+    def __init__(self, error: Interrupted) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 @contextmanager
 def stoppable(where: str, remedy: str = "Finished blocks are kept; the same command resumes") -> Iterator[None]:
     """Turn the two signals into errors inside the body; a second signal while the first is handled ends the process at once."""
@@ -18,11 +26,13 @@ def stoppable(where: str, remedy: str = "Finished blocks are kept; the same comm
         for known in before:
             signal.signal(known, signal.SIG_DFL)
         error, name = (Terminated, "SIGTERM") if number == signal.SIGTERM else (Interrupted, "SIGINT")
-        raise error.of("INTERRUPTED", where, f"stopped by {name}", remedy)
+        raise _Stop(error.of("INTERRUPTED", where, f"stopped by {name}", remedy))
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except _Stop as stopped:
+        raise stopped.error from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
