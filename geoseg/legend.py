@@ -89,18 +89,21 @@ class Legend:
         return {item.value: item.colour for item in self.classes}
 
     def value_of(self, name: str) -> int:
-        """Return the value of the class ``name``, whatever its case, or of the only one with that word in its name.
+        """Return the value of the class ``name``: a name, whatever its case; else a value; else a word of one name only.
 
-        A value in digits is taken too, unless it is a name. Unknown names are refused with the known ones.
+        Raises
+        ------
+        UsageError
+            ``LEGEND``: none of these; the known names are said.
         """
         wanted = name.strip().casefold()
         same = [item for item in self.classes if item.name.casefold() == wanted]
+        if not same and wanted.isdecimal() and int(wanted) in self.values:
+            return int(wanted)
         with_word = [item for item in self.classes if wanted in item.name.casefold().split()]
         for found in (same, with_word):
             if len(found) == 1:
                 return found[0].value
-        if wanted.isdecimal() and int(wanted) in self.values:
-            return int(wanted)
         known = ", ".join(item.name for item in self.classes)
         raise UsageError.of("LEGEND", name, "no class of this name", f"The legend has: {known}")
 

@@ -91,3 +91,11 @@ def test_a_mask_has_eight_bits(values: tuple[int, ...], nodata: int, fits: bool)
 
 def test_nodata_moves_beyond_a_byte_with_the_classes() -> None:
     assert Legend.of({0: "none", 311: "forest"}).nodata == 65535
+
+
+def test_a_class_is_named_by_its_name_then_its_value_then_a_word_of_it() -> None:
+    legend = Legend.of({1: "Water", 2: "Zone 1", 3: "7", 7: "Open forest", 8: "Dense forest"})
+    assert [legend.value_of(name) for name in (" water", "1", "7", "8", "zone", "open")] == [1, 1, 3, 8, 2, 7]
+    for name in ("forest", "9", "lava"):
+        with pytest.raises(UsageError, match="LEGEND"):
+            legend.value_of(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,10 +26,8 @@ from geoseg.cli import options
     "--coverage", type=click.Choice(["auto", "fraction", "centre"]), default="auto", show_default=True,
     help="Pixels on a zone's edge: by their share inside (exactextract), or whole where the centre lies inside.",
 )  # fmt: skip
-@click.option("--class", "classes", type=options.names, metavar="V,...", help="Classes to list, by value or name.")
-@click.option("--band", type=options.COUNT, metavar="N", help="Band with the classes, where there are several.")
-@click.option("--nodata", type=int, metavar="VALUE", help="Value that is no class; -1: every value is one.")
-@options.assume_crs
+@click.option("--class", "classes", type=options.names, metavar="V,...", help="Classes to list, by name or value.")
+@options.mask_options
 @click.option("-o", "--output", type=options.PATH, metavar="FILE", help="File instead of stdout: .csv, or .json.")
 @options.as_json
 @options.overwrite
@@ -38,9 +37,12 @@ def command(mask: str, output: str | None, as_json: bool, overwrite: bool, **giv
     CSV on stdout: class_id, class_name, n_pixels, area_m2, area_ha, share, area_method. With --zones one line for each zone
     and class, where share is that of the zone, and the zone's own area, its nodata and what lies off the raster follow.
     """
-    from geoseg.jobs.area import area, check_output
+    from geoseg.jobs.area import area
+    from geoseg.jobs.outputs import check_files
 
-    target = check_output(output, (mask, given["zones"]), overwrite=overwrite) if output else None
+    target = Path(output) if output else None
+    if target is not None:
+        check_files([target], [mask, given["zones"]], overwrite=overwrite)
     if given["zone_field"] and not given["zones"]:
         raise click.UsageError("--zone-field names a column of --zones")
     table = area(mask, **{name: value for name, value in given.items() if value is not None})

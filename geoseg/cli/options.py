@@ -186,6 +186,23 @@ def scene_options(command: Command) -> Command:
     return stack(command, bands, nodata, scale, offset, assume_crs, quality, time, allow_remote)
 
 
+# How a mask is opened
+
+connectivity = click.option(
+    "--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True,
+    help="Whether pixels that share a corner only are one region (8) or not (4).",
+)  # fmt: skip
+band = click.option("--band", type=COUNT, metavar="N", help="MASK's band of classes, where it has several.")
+no_class = click.option(
+    "--nodata", type=int, metavar="VALUE", help="Value that means no class; -1: every value is one."
+)
+
+
+def mask_options(command: Command) -> Command:
+    """What :func:`geoseg.raster.classes.open_classes` takes."""
+    return stack(command, band, no_class, assume_crs)
+
+
 # The bundle and how it predicts
 
 bundle = click.option("--bundle", type=PATH, metavar="DIR", help="The model bundle.")

@@ -20,10 +20,7 @@ def outline_options(command: options.Command) -> options.Command:
         options.min_area,
         options.simplify,
         options.smooth,
-        click.option(
-            "--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True,
-            help="Whether pixels that share a corner only are one region (8) or not (4).",
-        ),
+        options.connectivity,
         click.option(
             "--class", "classes", type=options.names, metavar="V,...",
             help="Only these classes, by name or value; the others still are their neighbours.",
@@ -39,9 +36,7 @@ def input_options(command: options.Command) -> options.Command:
             "--confidence", type=options.PATH, metavar="FILE",
             help="Percents on MASK's grid: polygons get their mean, conf_mean.",
         ),
-        click.option("--band", type=options.COUNT, metavar="N", help="MASK's band of classes, where it has several."),
-        click.option("--nodata", type=int, metavar="VALUE", help="Value that means no class; -1: every value is one."),
-        options.assume_crs,
+        options.mask_options,
     )  # fmt: skip
 
 

@@ -25,16 +25,8 @@ if TYPE_CHECKING:
 @click.option(
     "--min-pixels", type=options.ByClass(whole=True), metavar="N|CLASS=N,...", help="The same in pixels, instead."
 )
-@click.option(
-    "--connectivity",
-    type=click.Choice(["4", "8"]),
-    default="4",
-    show_default=True,
-    help="Whether pixels that share a corner only are one region (8) or not (4).",
-)
-@click.option("--band", type=click.IntRange(min=1), metavar="N", help="Band of the classes, where there are several.")
-@click.option("--nodata", type=int, metavar="VALUE", help="Value that means no class; -1: every value is a class.")
-@options.assume_crs
+@options.connectivity
+@options.mask_options
 @click.option("--workers", type=options.COUNT, metavar="N", help="Threads; the processors, at most 8, by default.")
 @options.overwrite
 @options.as_json
@@ -49,7 +41,7 @@ def command(mask: str, out: str, as_json: bool, connectivity: str, **given: Any)
     from geoseg.jobs.sieve import sieve
 
     settings = {name: value for name, value in given.items() if value is not None}
-    with stoppable(out):
+    with stoppable(out, "Nothing was written; run it again"):
         result = sieve(mask, out, connectivity=int(connectivity), **settings)
     click.echo(json.dumps(result.facts()) if as_json else _table(result))
 

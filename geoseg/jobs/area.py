@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from geoseg.errors import Conflict
 from geoseg.grid.geobox import GeoBox, Window
-from geoseg.legend import Legend
 from geoseg.raster.classes import ClassRaster, open_classes
 from geoseg.raster.env import gdal_env
 from geoseg.raster.files import complete_or_absent
@@ -125,7 +123,7 @@ def area(  # noqa: PLR0913 - one door, each of its settings an option of the com
     outlines.
     """
     raster = open_classes(mask, band=band, nodata=nodata, assume_crs=assume_crs)
-    wanted = _wanted(raster.legend, classes)
+    wanted = {raster.legend.value_of(name) for name in classes} or None
     if zones is None:
         counted = tuple(row for row in count_classes(raster) if wanted is None or row.class_id in wanted)
         return AreaTable(Lattice(raster.geobox).method, counted, notes=raster.notes)
@@ -140,16 +138,6 @@ def area(  # noqa: PLR0913 - one door, each of its settings an option of the com
         sums = count_zones(raster.read, raster.geobox, found, rule)
     rows = tuple(_zone(found, i, sums[i], raster, wanted) for i in range(len(found)))
     return AreaTable(_method(raster.geobox, rule), zones=rows, notes=notes + _outside_note(found))
-
-
-def check_output(path: str | Path, inputs: Collection[str | Path | None], *, overwrite: bool) -> Path:
-    """The path of a table to write; Conflict ``EXISTS`` or ``INPUT`` when that would replace what is to stay."""
-    path = Path(path)
-    if path.exists() and any(name is not None and Path(name).exists() and path.samefile(name) for name in inputs):
-        raise Conflict.of("INPUT", path, "is an input, and the output would replace it", "Choose another output")
-    if path.exists() and not overwrite:
-        raise Conflict.of("EXISTS", path, "exists", "Add --overwrite, or choose another output")
-    return path
 
 
 def count_classes(raster: ClassRaster) -> list[ClassArea]:
@@ -204,8 +192,3 @@ def _outside_note(zones: Zones) -> tuple[str, ...]:
 
 def _method(geobox: GeoBox, rule: Coverage) -> str:
     return f"{Lattice(geobox).method}; {rule.method}"
-
-
-def _wanted(legend: Legend, classes: Collection[str]) -> set[int] | None:
-    """Values of the classes that are named, by name or value; None: all."""
-    return {legend.value_of(text) for text in classes} or None

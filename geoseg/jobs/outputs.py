@@ -1,4 +1,7 @@
-"""Outputs: the folder of a run. Everything is made in a hidden folder inside it and appears at the end, ``run.json`` last."""
+"""Outputs: the folder of a run. Everything is made in a hidden folder inside it and appears at the end, ``run.json`` last.
+
+Verbs that write single files ask :func:`check_files` before they begin.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,30 @@ NAMES = (
 
 HIDDEN = ".geoseg"
 PROBABILITIES = "probabilities.zarr"
+
+
+def check_files(made: Iterable[Path], inputs: Iterable[str | Path | None], *, overwrite: bool) -> None:
+    """Refuse files that would be replaced, for the verbs that write single files.
+
+    Parameters
+    ----------
+    made
+        What will be written.
+    inputs
+        What is read, None among it left out; never replaced, whatever ``overwrite`` says.
+
+    Raises
+    ------
+    Conflict
+        ``INPUT``, ``EXISTS``.
+    """
+    there = [path for path in made if path.exists()]
+    read = [Path(path) for path in inputs if path is not None and Path(path).exists()]
+    for path in there:
+        if any(path.samefile(other) for other in read):
+            raise Conflict.of("INPUT", path, "is an input, and the output would replace it", "Choose another OUT")
+    if there and not overwrite:
+        raise Conflict.of("EXISTS", there[0], "exists", "Add --overwrite, or choose another OUT")
 
 
 class Outputs:

@@ -12,8 +12,9 @@ import numpy as np
 
 import geoseg
 from geoseg.config import PerClass, SieveSettings
-from geoseg.errors import Conflict, UsageError
+from geoseg.errors import UsageError
 from geoseg.grid.geobox import GeoBox, Window
+from geoseg.jobs.outputs import check_files
 from geoseg.legend import Legend
 from geoseg.mask.regions import Minimum
 from geoseg.mask.sieve import Read, Sieved, Total, Values
@@ -90,12 +91,9 @@ def sieve(
         what = "a minimum area and a minimum of pixels" if settings.min_area.any else "no minimum"
         raise UsageError.of("SIEVE", "sieve", f"{what} given", "Give one of --min-area and --min-pixels")
     out = Path(out)
-    if out.exists() and not settings.overwrite:
-        raise Conflict.of("EXISTS", out, "exists", "Add --overwrite, or choose another OUT")
+    check_files([out], [mask.path if isinstance(mask, ClassRaster) else mask], overwrite=settings.overwrite)
     if not isinstance(mask, ClassRaster):
         mask = open_classes(mask, band=settings.band, nodata=settings.nodata, assume_crs=settings.assume_crs)
-    if out.exists() and Path(mask.path).exists() and out.samefile(mask.path):
-        raise Conflict.of("INPUT", out, "is the input, and the output would replace it", "Choose another OUT")
     lattice = Lattice(mask.geobox)
     threads = settings.workers or usable_threads()
     minimum = minimum_of(lattice, mask.legend, settings.min_area, settings.min_pixels)
@@ -149,10 +147,10 @@ def _units(square_metres: float, lattice: Lattice) -> int:
 
 
 def by_value(numbers: PerClass, legend: Legend) -> dict[int, float]:
-    """By class value; a class is named by its name, a word of it that no other has, or its value."""
+    """By class value; classes are named as :meth:`Legend.value_of` takes them, each once."""
     found: dict[int, float] = {}
     for name, number in numbers.classes.items():
-        value = int(name) if name.isdecimal() and int(name) in legend.values else legend.value_of(name)
+        value = legend.value_of(name)
         if value in found:
             what = f"class {legend.names[value]} has two minima"
             raise UsageError.of("LEGEND", name, what, "Give one")

@@ -17,8 +17,9 @@ import numpy as np
 from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.cluster.run import progress_file
 from geoseg.config import PolygonizeSettings
-from geoseg.errors import Conflict, InputRefused
+from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox, Window
+from geoseg.jobs.outputs import check_files
 from geoseg.jobs.sieve import sieved
 from geoseg.legend import Legend
 from geoseg.raster.align import same_crs, same_grid
@@ -28,7 +29,7 @@ from geoseg.vector.polygonize import TraceMap, iter_polygons
 from geoseg.vector.regions import Regions
 from geoseg.vector.select import select_regions
 from geoseg.vector.simplify import SimplifySettings, simplify
-from geoseg.vector.write import first_file, standing, write_polygons
+from geoseg.vector.write import standing, write_polygons
 
 _log = logging.getLogger(__name__)
 
@@ -100,12 +101,11 @@ def polygonize(
     """
     settings = settings or PolygonizeSettings.of(**options)
     out = Path(out)
-    first_file(out, split=settings.split)
-    _refuse_existing(out, settings)
+    source = mask.path if isinstance(mask, ClassRaster) else mask
+    check_files(standing(out, split=settings.split), [source, settings.confidence], overwrite=settings.overwrite)
     mask = mask if isinstance(mask, ClassRaster) else _open(mask, settings)
     confidence = _open_confidence(settings.confidence, mask, settings) if settings.confidence else None
-    _spare([mask.path, settings.confidence], out, settings)
-    wanted = _values(settings.classes, mask.legend)
+    wanted = frozenset(map(mask.legend.value_of, settings.classes) if settings.classes else mask.legend.values)
     geobox, tally = mask.geobox, _Tally(mask.legend, wanted)
     outlines = SimplifySettings(settings.simplify, settings.smooth)
 
@@ -198,26 +198,6 @@ def _difference(mask: GeoBox, other: GeoBox) -> str:
     if mask.shape != other.shape:
         return "{} x {} pixels instead of {} x {}".format(*other.shape, *mask.shape)
     return "another transform" if same_crs(mask.crs, other.crs) else "another CRS"
-
-
-def _values(names: Iterable[str], legend: Legend) -> frozenset[int]:
-    """The values of the classes that were asked for, by name or value; all without any."""
-    known = {str(value): value for value in legend.values}
-    chosen = frozenset(known[name] if name in known else legend.value_of(name) for name in names)
-    return chosen or frozenset(legend.values)
-
-
-def _refuse_existing(out: Path, settings: PolygonizeSettings) -> None:
-    there = standing(out, split=settings.split)
-    if there and not settings.overwrite:
-        raise Conflict.of("EXISTS", there[0], "exists", "Add --overwrite, or choose another OUT")
-
-
-def _spare(inputs: Iterable[str | None], out: Path, settings: PolygonizeSettings) -> None:
-    for made in standing(out, split=settings.split):
-        for path in inputs:
-            if path and Path(path).exists() and made.samefile(path):
-                raise Conflict.of("INPUT", made, "is an input, and the output would replace it", "Choose another OUT")
 
 
 def _reported(trace_map: TraceMap, settings: PolygonizeSettings, report: Report | None) -> TraceMap:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +238,13 @@ def test_an_output_that_exists_stays_unless_asked_and_the_input_always(mask, tmp
     code, _, err = sieve(mask, mask, "--min-area", 1000, "--overwrite")
     assert (code, mask.read_bytes()) == (4, before)
     assert "INPUT" in err
+
+
+def test_a_stop_says_that_nothing_was_written(mask, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "sieve", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    code, _, err = sieve(mask, tmp_path / "o.tif", "--min-area", 5)
+    assert code == 143
+    assert "Nothing was written; run it again" in err
 
 
 def test_the_examples_of_the_help_run(mask, tmp_path, monkeypatch):
