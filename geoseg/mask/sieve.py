@@ -107,13 +107,15 @@ class Sieved:
     def read(self, window: Window) -> Values:
         """Class values of a window, (rows, cols), in the source's type.
 
-        Finished tiles are kept, as many as a row of tiles has, so that reading from top to bottom makes each once.
+        Finished tiles are kept, as many as two rows of tiles have, so that reading from top to bottom makes each once,
+        also where windows overlap the ones before by a few rows.
         """
         touching = list(self.tiles.touching(window))
         if all(self.tables[n] is None for n in touching):
             return self.source(window)
-        self._lanes = self._lanes or Lanes(self.threads)
-        parts = self._lanes.map(lambda n: self._part(n, window), touching, ahead=self.threads + 1)
+        with self._lock:
+            self._lanes = lanes = self._lanes or Lanes(self.threads)
+        parts = lanes.map(lambda n: self._part(n, window), touching, ahead=self.threads + 1)
         out: Values | None = None
         for n, part in zip(touching, parts, strict=True):
             if len(touching) == 1:
@@ -142,7 +144,7 @@ class Sieved:
         done = relabel(label(mask, self.nodata, self.connectivity == 8), mask, table)
         with self._lock:
             self._recent[n] = done
-            while len(self._recent) > self.tiles.across + 1:
+            while len(self._recent) > 2 * self.tiles.across + 1:
                 self._recent.popitem(last=False)
         return done
 

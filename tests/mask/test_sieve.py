@@ -204,7 +204,8 @@ def test_a_mask_without_any_class_stays():
     assert sieved.before == {}
 
 
-def test_reading_strips_makes_each_tile_once():
+@pytest.mark.parametrize("overlap", [0, 1])
+def test_reading_strips_makes_each_tile_once(overlap):
     mask = np.random.default_rng(0).integers(1, 4, (64, 64), dtype=np.uint8)
     reads = []
 
@@ -215,7 +216,8 @@ def test_reading_strips_makes_each_tile_once():
     sieved = sieve(read, mask.shape, nodata=0, minimum=Minimum.of(5), tile_size=16)
     assert len(reads) == 16
     for row in range(0, 64, 4):
-        sieved.read(Window(row, 0, 4, 64))
+        start, stop = max(row - overlap, 0), min(row + 4 + overlap, 64)
+        sieved.read(Window(start, 0, stop - start, 64))
     assert len(reads) == 32
 
 

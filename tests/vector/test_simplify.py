@@ -101,7 +101,7 @@ def landscape(shape: tuple[int, int], seed: int, *, speckle: float = 0.05) -> np
     mask=hnp.arrays(np.uint8, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 3)),
     settings=st.sampled_from(EVERY),
 )
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=60, deadline=None)
 def test_any_small_raster_stays_sound(mask: np.ndarray, settings: SimplifySettings) -> None:
     if mask.any():
         before, after, _ = simplified(mask, settings)
@@ -111,12 +111,12 @@ def test_any_small_raster_stays_sound(mask: np.ndarray, settings: SimplifySettin
 @pytest.mark.parametrize("settings", EVERY, ids=str)
 @pytest.mark.parametrize("crs", [UTM, LON_LAT], ids=["utm", "lon/lat"])
 def test_a_landscape_stays_sound_with_and_without_nodata(settings: SimplifySettings, crs: str) -> None:
-    mask = landscape((90, 110), 2)
+    mask = landscape((60, 70), 2)
     before, after, made = simplified(mask, settings, crs=crs)
     assert_sound(mask, before, after)
     sums = np.bincount(before.values, weights=before.area_m2)
     assert sum(sums[value] * drift for value, drift in made.drift.items()) == pytest.approx(0, abs=1e-9 * sums.sum())
-    mask[landscape((90, 110), 3, speckle=0) == 2] = 0
+    mask[landscape((60, 70), 3, speckle=0) == 2] = 0
     assert_sound(mask, *simplified(mask, settings, crs=crs)[:2])
 
 
@@ -149,7 +149,7 @@ def test_land_cover_of_a_real_place_leaves_no_gap(settings: SimplifySettings) ->
     import rasterio
 
     with rasterio.open(path) as file:
-        mask = file.read(1)[400:600, 400:600]
+        mask = file.read(1)[400:520, 400:520]
     assert (mask > 0).all() and (mask < 255).all()
     before, after, _ = simplified(mask, settings)
     assert_sound(mask, before, after)
@@ -195,7 +195,7 @@ def test_classes_of_16_bits_and_some_of_the_polygons_only() -> None:
 
 @pytest.mark.parametrize("settings", EVERY, ids=str)
 def test_areas_and_lengths_are_those_of_the_new_outlines(settings: SimplifySettings) -> None:
-    mask = landscape((90, 110), 7)
+    mask = landscape((60, 70), 7)
     after = simplified(mask, settings)[1]
     shapes, scale = after.geometries(geobox_of(mask)), 1 / 0.9996  # UTM on its central meridian
     assert after.area_m2 == pytest.approx(shapely.area(shapes) * scale**2, rel=1e-5)
