@@ -165,7 +165,7 @@ scale = click.option(
 )
 offset = click.option("--offset", type=Number(), metavar="UNITS", help="Added after --scale.")
 assume_crs = click.option(
-    "--assume-crs", metavar="AUTHORITY:CODE", help="CRS of a scene that names none, such as EPSG:32633."
+    "--assume-crs", metavar="AUTHORITY:CODE", help="CRS of a raster that names none, such as EPSG:32633."
 )
 allow_remote = click.option(
     "--allow-remote", is_flag=True, help="Allow http(s):// and s3:// scenes; without it nothing opens a socket."

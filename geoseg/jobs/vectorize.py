@@ -183,7 +183,7 @@ def _open_confidence(path: str, mask: ClassRaster, settings: PolygonizeSettings)
             raise
         what = f"is no confidence in whole percents ({str(error).split(': ', 2)[-1]})"
         raise InputRefused.of("CONFIDENCE", path, what, "geoseg segment --confidence writes one") from None
-    above = [value for value in raster.legend.values if value > 100 and raster.stated is not None]
+    above = [value for value in raster.legend.values if value > 100]
     if above:
         what = f"holds {above[0]}, and a confidence is a percent, 0-100"
         raise InputRefused.of("CONFIDENCE", path, what, "Scale it, or set its nodata value")

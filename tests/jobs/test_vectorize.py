@@ -76,6 +76,7 @@ def test_confidence_is_averaged_and_nodata_counts_as_0(mask: str, tmp_path: Path
         (np.full((1, *MASK.shape), 50, np.uint8), {"res": 20.0}, "GRID"),
         (np.full((1, *MASK.shape), 50, np.uint8), {"crs": "EPSG:32633"}, "GRID"),
         (np.full((1, *MASK.shape), 150, np.uint8), {"nodata": 255}, "CONFIDENCE"),
+        (np.full((1, *MASK.shape), 255, np.uint8), {}, "CONFIDENCE"),
         (np.full((1, *MASK.shape), 0.5, np.float32), {}, "CONFIDENCE"),
     ],
 )
