@@ -5,7 +5,7 @@ A run is a stretch of equal pixels in a row. Pixels are looked at to find the ru
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -125,10 +125,3 @@ def _paint(col: Ints, value: Values, rows: Longs, piece: Ints, table: Values, ou
         for i in range(rows[r], rows[r + 1]):
             if piece[i] >= 0 and table[piece[i]] != value[i]:
                 out[r, col[i] : end_of(col, rows, r, i, width)] = table[piece[i]]
-
-
-def as_array(runs: Runs, shape: tuple[int, int]) -> Any:
-    """The piece of every pixel, int32 ``shape``, -1 where nodata."""
-    lengths = np.diff(runs.col[:-1], append=0)
-    lengths[runs.rows[1:] - 1] = shape[1] - runs.col[runs.rows[1:] - 1]
-    return np.repeat(runs.piece, lengths).reshape(shape)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from geoseg.errors import UsageError
 from geoseg.grid.geobox import Window
-from geoseg.mask.labels import as_array, label
+from geoseg.mask.labels import label
 from geoseg.mask.regions import Minimum
 from geoseg.mask.sieve import Tiles, sieve
 
@@ -137,6 +137,13 @@ def test_sizes_are_areas_where_pixels_weigh_differently(mask, seed, least, conne
     for total, now in ((sieved.before, mask), (sieved.after, found)):
         assert total == {v: ((now == v).sum(), weights[now == v].sum()) for v in np.unique(now[now != 0]).tolist()}
     assert sieved.pixels == np.count_nonzero(mask != found)
+
+
+def as_array(runs, shape):
+    """The piece of every pixel, -1 where nodata."""
+    lengths = np.diff(runs.col[:-1], append=0)
+    lengths[runs.rows[1:] - 1] = shape[1] - runs.col[runs.rows[1:] - 1]
+    return np.repeat(runs.piece, lengths).reshape(shape)
 
 
 @settings(max_examples=60, deadline=None)
