@@ -155,7 +155,7 @@ class SegmentSettings(Settings):
     confidence: bool = False
     probabilities: bool = False
     only: Literal["mask"] | None = None
-    simplify: float = Field(0.0, ge=0, description="tolerance, metres")
+    simplify: float = Field(0.0, ge=0, allow_inf_nan=False, description="tolerance, metres")
     smooth: bool = Field(False, description="cut the staircase of outlines")
     filters: FilterChoice = FilterChoice()
     aoi: str | None = Field(None, description="file of polygons; pixels outside become nodata")

@@ -119,7 +119,7 @@ def _record_sizes(part: Regions) -> NDArray[np.int64]:
 
 def _text_width(table: PolygonTable) -> int:
     known = (_cut(item.name).encode() for item in table.legend.classes)
-    return max(len(str(np.iinfo(np.uint16).max)), *map(len, known))
+    return max([len(str(np.iinfo(np.uint16).max)), *map(len, known)])
 
 
 def _cut(text: str) -> str:

@@ -124,8 +124,9 @@ def _simplify_part(part: Regions, nodes: Nodes, lattice: Lattice, settings: Simp
     metric, row_step, col_step = lattice.metric
     density = np.sqrt(np.maximum(metric[..., 0] * metric[..., 2] - metric[..., 1] ** 2, 0))
     ground = (np.ascontiguousarray(density), row_step, col_step)
+    least = settings.tolerance_m * settings.tolerance_m  # a power would not go beyond the largest float
     coords, rings, change = reduce_rings(
-        part.coords, part.rings, (nodes.nodes, nodes.vertices), (settings.smooth, settings.tolerance_m**2), ground
+        part.coords, part.rings, (nodes.nodes, nodes.vertices), (settings.smooth, least), ground
     )
     if settings.smooth:
         coords = coords / 2

@@ -47,10 +47,17 @@ def test_a_person_gets_a_table(mask: str, tmp_path: Path) -> None:
     assert lines[-2:] == ["2 small regions merged", f"1 polygons: {tmp_path / 'p.gpkg'}"]
 
 
-def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", FORMATS)
+def test_nothing_to_draw_is_said(tmp_path: Path, ending: str) -> None:
     raster = write_raster(tmp_path / "mask.tif", np.zeros((1, 4, 4), np.uint8), nodata=0)
-    done = invoke(raster, tmp_path / "p.gpkg")
+    done = invoke(raster, tmp_path / f"p{ending}")
     assert done.exit_code == 0 and done.stdout.startswith("0 polygons: no pixel has one of these classes")
+
+
+def test_a_tolerance_whose_square_is_no_float_leaves_what_the_topology_needs(mask: str, tmp_path: Path) -> None:
+    done = invoke(mask, tmp_path / "p.gpkg", "--simplify", "1e300", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["polygons"] == 4
 
 
 def test_eight_neighbours_hold_together_over_corners(mask: str, tmp_path: Path) -> None:
