@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from geoseg.cli import options
+from geoseg.errors import UsageError
 
 
 @click.command(
@@ -43,6 +44,8 @@ def command(mask: str, output: str | None, as_json: bool, overwrite: bool, **giv
     target = Path(output) if output else None
     if target is not None:
         check_files([target], [mask, given["zones"]], overwrite=overwrite)
+        if target.suffix.lower() not in (".csv", ".json"):
+            raise UsageError.of("FORMAT", target, "a table is CSV or JSON", "Name it .csv or .json")
     if given["zone_field"] and not given["zones"]:
         raise click.UsageError("--zone-field names a column of --zones")
     table = area(mask, **{name: value for name, value in given.items() if value is not None})

@@ -185,8 +185,9 @@ def _zone(zones: Zones, i: int, sums: dict[int, ZoneSum], raster: ClassRaster, w
 
 
 def _outside_note(zones: Zones) -> tuple[str, ...]:
-    away = int((zones.outside_m2 >= zones.area_m2).sum())
-    partly = int((zones.outside_m2 > 0).sum()) - away
+    outside = zones.outside_m2 > 0
+    away = int((outside & (zones.outside_m2 >= zones.area_m2)).sum())
+    partly = int(outside.sum()) - away
     return (f"of {len(zones)} zones {away} lie off the raster and {partly} partly",) if away or partly else ()
 
 

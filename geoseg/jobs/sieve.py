@@ -82,7 +82,8 @@ def sieve(
     InputRefused
         The raster is none of classes.
     UsageError
-        ``LEGEND``: the raster has no class of a name that was given. ``SIEVE``: no minimum, or two.
+        ``LEGEND``: the raster has no class of a name that was given. ``SIEVE``: no minimum, or two. ``FORMAT``: the
+        output's name does not end in .tif or .tiff.
     Conflict
         ``EXISTS``, ``INPUT``: the output would replace a file.
     """
@@ -91,6 +92,8 @@ def sieve(
         what = "a minimum area and a minimum of pixels" if settings.min_area.any else "no minimum"
         raise UsageError.of("SIEVE", "sieve", f"{what} given", "Give one of --min-area and --min-pixels")
     out = Path(out)
+    if out.suffix.lower() not in (".tif", ".tiff"):
+        raise UsageError.of("FORMAT", out, "a mask is a GeoTIFF, and its name does not say so", "Name it .tif")
     check_files([out], [mask.path if isinstance(mask, ClassRaster) else mask], overwrite=settings.overwrite)
     if not isinstance(mask, ClassRaster):
         mask = open_classes(mask, band=settings.band, nodata=settings.nodata, assume_crs=settings.assume_crs)
@@ -129,8 +132,8 @@ def minimum_of(lattice: Lattice, legend: Legend, min_area: PerClass, min_pixels:
     A region's area is that of its pixels on the ellipsoid, whatever the CRS: the ``area_m2`` of its polygon.
     """
     if min_pixels is not None and min_pixels.any:
-        classes = {value: math.ceil(number) for value, number in by_value(min_pixels, legend).items()}
-        return Minimum.of(math.ceil(min_pixels.others), classes, areas=lattice.table)
+        classes = {value: _whole(number) for value, number in by_value(min_pixels, legend).items()}
+        return Minimum.of(_whole(min_pixels.others), classes, areas=lattice.table)
     classes = {value: _units(number, lattice) for value, number in by_value(min_area, legend).items()}
     return Minimum.of(_units(min_area.others, lattice), classes, areas=lattice.table, by_area=True)
 
@@ -143,7 +146,12 @@ def refuse_no_area(done: Sieved, minimum: Minimum, where: object) -> None:
 
 def _units(square_metres: float, lattice: Lattice) -> int:
     """Whole units of area that make ``square_metres``; pixels are rounded to units, and none may be lost by that."""
-    return math.ceil(min(square_metres * (1 - 1e-9) / lattice.unit_m2, 2.0**62))
+    return _whole(square_metres * (1 - 1e-9) / lattice.unit_m2)
+
+
+def _whole(number: float) -> int:
+    """The next integer; more than any raster has is 2**62."""
+    return math.ceil(min(number, 2.0**62))
 
 
 def by_value(numbers: PerClass, legend: Legend) -> dict[int, float]:

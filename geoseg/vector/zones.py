@@ -84,7 +84,8 @@ def read_zones(path: str | Path, geobox: GeoBox, *, field: str | None = None) ->
         why = shapely.is_valid_reason(shapes[broken][0])
         _log.warning("%s: %d zones are repaired: %s (%s)", path, broken.sum(), _some(frame.index[broken]), why)
         shapes = polygons_only(np.where(broken, shapely.make_valid(shapes), shapes))
-    area = polygon_areas(shapes, frame.crs, geobox.crs)
+    with np.errstate(invalid="ignore"):  # of coordinates that the CRS has no place for
+        area = polygon_areas(shapes, frame.crs, geobox.crs)
     if not np.isfinite(area).all():
         where = _some(frame.index[~np.isfinite(area)])
         raise InputRefused.of("ZONES", path, f"zones have no place in their CRS: {where}", "Check its CRS")

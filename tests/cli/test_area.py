@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import warnings
 from pathlib import Path
 
 import geopandas
@@ -124,11 +125,26 @@ def test_errors_are_one_line(mask: Path, zones: Path, tmp_path: Path, capsys) ->
         ([str(tmp_path / "none.tif")], 3, "NOT_FOUND"), ([str(tmp_path / "float.tif")], 3, "CLASSES"),
         ([str(mask), "--zones", str(tmp_path / "none.gpkg")], 3, "NOT_FOUND"), ([str(mask), "--zone-field", "x"], 2, "USAGE"),
         ([str(mask), "--zones", str(zones), "--zone-field", "x"], 3, "ZONES"), ([], 2, "USAGE"),
+        ([str(mask), "-o", str(tmp_path / "a.xlsx")], 2, "FORMAT"),
     ]:  # fmt: skip
         assert run(["area", *args]) == code
         err = capsys.readouterr().err
         assert err.startswith(f"geoseg: {word}:")
         assert err.count("\n") == 1
+
+
+def test_zones_without_area_and_beyond_the_earth(mask: Path, tmp_path: Path, capsys) -> None:
+    shapes = [shapely.Polygon([(500000, 5399900), (500050, 5399950), (500000, 5399900)])]
+    geopandas.GeoDataFrame(geometry=shapes, crs="EPSG:32632").to_file(tmp_path / "flat.gpkg")
+    assert run(["area", str(mask), "--zones", str(tmp_path / "flat.gpkg")]) == 0
+    assert "off the raster" not in capsys.readouterr().err
+    geopandas.GeoDataFrame(geometry=[shapely.box(-1e12, -1e12, 1e12, 1e12)], crs="EPSG:32632").to_file(
+        tmp_path / "huge.gpkg"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert run(["area", str(mask), "--zones", str(tmp_path / "huge.gpkg")]) == 3
+    assert "no place in their CRS" in capsys.readouterr().err
 
 
 def test_the_examples_of_the_help_run(mask: Path, zones: Path, tmp_path: Path, monkeypatch, capsys) -> None:

@@ -240,6 +240,23 @@ def test_an_output_that_exists_stays_unless_asked_and_the_input_always(mask, tmp
     assert "INPUT" in err
 
 
+@pytest.mark.parametrize("name", ["o.gpkg", "o.png", "o"])
+def test_an_output_whose_name_is_that_of_another_format_is_refused(mask, tmp_path, name):
+    code, _, err = sieve(mask, tmp_path / name, "--min-area", 1000)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("geoseg: FORMAT:")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("minimum", ["--min-pixels", "--min-area"])
+def test_a_minimum_beyond_all_rasters_leaves_one_region_where_there_is_a_neighbour(mask, tmp_path, minimum):
+    code, _, err = sieve(mask, tmp_path / "o.tif", minimum, "1e300")
+    assert code == 0, err
+    pixels = read(tmp_path / "o.tif")
+    labels, n = ndimage.label(pixels)
+    assert all(len(np.unique(pixels[labels == i])) == 1 for i in range(1, n + 1))
+
+
 def test_a_stop_says_that_nothing_was_written(mask, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "sieve", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     code, _, err = sieve(mask, tmp_path / "o.tif", "--min-area", 5)
