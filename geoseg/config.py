@@ -105,7 +105,7 @@ class SieveSettings(Settings):
     band: int | None = Field(None, ge=1, description="band of the classes, 1-based; needed where there are several")
     nodata: int | None = Field(None, description="value that means no class; None: what the file says")
     assume_crs: str | None = Field(None, description="CRS of a mask that names none")
-    workers: int | None = Field(None, ge=1, description="threads; None: the processors, at most 8")
+    threads: int | None = Field(None, ge=1, description="threads; None: the processors, at most 8")
     overwrite: bool = False
 
 

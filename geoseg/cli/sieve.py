@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @options.connectivity
 @options.mask_options
-@click.option("--workers", type=options.COUNT, metavar="N", help="Threads; the processors, at most 8, by default.")
+@click.option("--threads", type=options.COUNT, metavar="N", help="Threads; the processors, at most 8, by default.")
 @options.overwrite
 @options.as_json
 def command(mask: str, out: str, as_json: bool, connectivity: str, **given: Any) -> None:

@@ -98,7 +98,7 @@ def sieve(
     if not isinstance(mask, ClassRaster):
         mask = open_classes(mask, band=settings.band, nodata=settings.nodata, assume_crs=settings.assume_crs)
     lattice = Lattice(mask.geobox)
-    threads = settings.workers or usable_threads()
+    threads = settings.threads or usable_threads()
     minimum = minimum_of(lattice, mask.legend, settings.min_area, settings.min_pixels)
     done = sieve_windows(
         _Frugal(mask), mask.geobox.shape, nodata=mask.nodata, minimum=minimum, connectivity=settings.connectivity,

@@ -124,10 +124,10 @@ def test_each_class_has_its_minimum(mask, tmp_path):
 
 
 def test_the_bytes_are_the_same_for_any_threads_and_tiles(mask, tmp_path, monkeypatch):
-    for name, workers, tile in (("a", 1, (512, 8192)), ("b", 3, (64, 96)), ("c", 2, (37, 500))):
+    for name, threads, tile in (("a", 1, (512, 8192)), ("b", 3, (64, 96)), ("c", 2, (37, 500))):
         monkeypatch.setattr(job, "_TILE", tile)
         (tmp_path / name).mkdir()
-        geoseg.sieve(mask, tmp_path / name / "m.tif", min_area="1500,water=4000", connectivity=8, workers=workers)
+        geoseg.sieve(mask, tmp_path / name / "m.tif", min_area="1500,water=4000", connectivity=8, threads=threads)
     for suffix in ("m.tif", "m.tif.aux.xml", "m.qml"):
         assert len({(tmp_path / name / suffix).read_bytes() for name in "abc"}) == 1
 
