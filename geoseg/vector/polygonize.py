@@ -70,9 +70,11 @@ def iter_polygons(
 
     Memory does not grow with the raster. It holds the strips in work (``trace_map`` says how many: one more than there
     are threads, or eight a worker), each with about 5 bytes a pixel and 50 a vertex, and what goes on below the last
-    strip: of every region that touches that seam the outline so far, 8 bytes a vertex, and 72 bytes. A region that
-    fills the raster is so held, with its holes, until it ends. The worst case is a checkerboard, where each pixel is a
-    polygon: 350 bytes a pixel of the strips in work, and 2 microseconds a pixel beside what it takes to write them.
+    strip: of every region that touches that seam 72 bytes and the outline so far, 8 bytes a vertex and 48 for each
+    piece between two seams; tables double when they are full and lose what is done once it is half, so they take up to
+    four times that. A region that fills the raster is so held, with its holes, until it ends. The worst case is a
+    checkerboard, where each pixel is a polygon: 350 bytes a pixel of the strips in work, and 2 microseconds a pixel
+    beside what it takes to write them.
 
     Parameters
     ----------
