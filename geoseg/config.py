@@ -29,6 +29,16 @@ class Settings(BaseModel):
             )
             raise UsageError.of("SETTING", key, first["msg"], known) from None
 
+    @classmethod
+    def either(cls, settings: Self | None, options: Mapping[str, Any]) -> Self:
+        """What a function of the API was given: settings whole, or single ones; UsageError SETTING where both."""
+        if settings is None:
+            return cls.of(**options)
+        if options:
+            what = "is given beside settings, which hold it already"
+            raise UsageError.of("SETTING", ", ".join(sorted(options)), what, "Give settings, or keywords")
+        return settings
+
 
 class PerClass(Settings):
     """A number for some classes, by name or value, and one for all others.

@@ -123,7 +123,7 @@ def area(  # noqa: PLR0913 - one door, each of its settings an option of the com
     outlines.
     """
     raster = open_classes(mask, band=band, nodata=nodata, assume_crs=assume_crs)
-    wanted = {raster.legend.value_of(name) for name in classes} or None
+    wanted = {raster.legend.value_of(str(name)) for name in classes} or None
     if zones is None:
         counted = tuple(row for row in count_classes(raster) if wanted is None or row.class_id in wanted)
         return AreaTable(Lattice(raster.geobox).method, counted, notes=raster.notes)

@@ -85,7 +85,7 @@ def segment(
     GeosegError
         Each with the exit code of the command line. Committed blocks are kept: the same call resumes.
     """
-    settings = settings or SegmentSettings.of(**options)
+    settings = SegmentSettings.either(settings, options)
     bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
     whole = scene if isinstance(scene, Scene) else open_scene([scene] if isinstance(scene, str | Path) else list(scene))
     outputs = Outputs(Path(out), settings)

@@ -87,7 +87,7 @@ def sieve(
     Conflict
         ``EXISTS``, ``INPUT``: the output would replace a file.
     """
-    settings = settings or SieveSettings.of(**options)
+    settings = SieveSettings.either(settings, options)
     if settings.min_area.any == settings.min_pixels.any:
         what = "a minimum area and a minimum of pixels" if settings.min_area.any else "no minimum"
         raise UsageError.of("SIEVE", "sieve", f"{what} given", "Give one of --min-area and --min-pixels")

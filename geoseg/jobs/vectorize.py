@@ -99,7 +99,7 @@ def polygonize(
     ResourceError
         The disk is full, or a Shapefile would pass 2 GB.
     """
-    settings = settings or PolygonizeSettings.of(**options)
+    settings = PolygonizeSettings.either(settings, options)
     out = Path(out)
     source = mask.path if isinstance(mask, ClassRaster) else mask
     check_files(standing(out, split=settings.split), [source, settings.confidence], overwrite=settings.overwrite)

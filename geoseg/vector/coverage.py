@@ -30,8 +30,10 @@ def coverage_of(name: str) -> Coverage:
     Raises
     ------
     UsageError
-        ``ZONAL``: exactextract is asked for and not there.
+        ``ZONAL``: exactextract is asked for and not there. ``COVERAGE``: there is no such rule.
     """
+    if name not in ("auto", "fraction", "centre"):
+        raise UsageError.of("COVERAGE", name, "no rule has this name", "Use auto, fraction or centre")
     there = importlib.util.find_spec("exactextract") is not None
     if name == "fraction" and not there:
         raise UsageError.of(

@@ -133,6 +133,12 @@ def test_errors_are_one_line(mask: Path, zones: Path, tmp_path: Path, capsys) ->
         assert err.count("\n") == 1
 
 
+def test_the_function_takes_values_as_numbers_and_only_known_rules(mask: Path, zones: Path) -> None:
+    assert [row.class_id for row in geoseg.area(mask, classes=[3]).classes] == [3]
+    with pytest.raises(geoseg.GeosegError, match="COVERAGE: middle"):
+        geoseg.area(mask, zones=zones, coverage="middle")
+
+
 def test_zones_without_area_and_beyond_the_earth(mask: Path, tmp_path: Path, capsys) -> None:
     shapes = [shapely.Polygon([(500000, 5399900), (500050, 5399950), (500000, 5399900)])]
     geopandas.GeoDataFrame(geometry=shapes, crs="EPSG:32632").to_file(tmp_path / "flat.gpkg")

@@ -10,6 +10,7 @@ import pyogrio
 import pytest
 from click.testing import CliRunner, Result
 
+import geoseg
 from geoseg.cli.main import cli
 from geoseg.vector.write import FORMATS
 from tests.helpers.rasters import write_raster
@@ -58,6 +59,11 @@ def test_a_tolerance_whose_square_is_no_float_leaves_what_the_topology_needs(mas
     done = invoke(mask, tmp_path / "p.gpkg", "--simplify", "1e300", "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["polygons"] == 4
+
+
+def test_settings_and_keywords_together_are_refused_as_one_would_be_ignored(mask: str, tmp_path: Path) -> None:
+    with pytest.raises(geoseg.GeosegError, match="SETTING: min_area"):
+        geoseg.polygonize(mask, tmp_path / "p.gpkg", settings=geoseg.PolygonizeSettings(), min_area=500)
 
 
 def test_eight_neighbours_hold_together_over_corners(mask: str, tmp_path: Path) -> None:
