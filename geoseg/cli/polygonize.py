@@ -84,7 +84,13 @@ def command(mask: str, out: str, as_json: bool, connectivity: str, **given: Any)
 
     values = {name: value for name, value in given.items() if value is not None}
     settings = PolygonizeSettings.of(connectivity=int(connectivity), **values)
-    with stoppable(out, "Nothing was written; run it again"), strip_bar(quiet=options.quiet()) as report:
+    with stoppable(out, "Nothing was written; run it again") as stop, strip_bar(quiet=options.quiet()) as bar:
+
+        def report(done: int, total: int) -> None:
+            stop.check()
+            if bar:
+                bar(done, total)
+
         result = polygonize(mask, out, settings=settings, on_progress=report)
     click.echo(
         json.dumps(result.facts()) if as_json else _table(result, drift=bool(settings.simplify or settings.smooth))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geoseg.cli import options
+
+if TYPE_CHECKING:
+    from geoseg.cluster.run import Progress
 
 
 def block_options(command: options.Command) -> options.Command:
@@ -131,7 +134,13 @@ def command(inputs: tuple[str, ...], **given: Any) -> None:
     opened = {name: given.pop(name) for name in options.SCENE}
     filters = FilterChoice.of(**{name: given.pop(name) or 0 for name in FilterChoice.model_fields})
     settings = SegmentSettings.of(**{k: v for k, v in given.items() if v is not None}, filters=filters)
-    with stoppable(out), progress_bar(quiet=options.quiet()) as report:
+    with stoppable(out) as stop, progress_bar(quiet=options.quiet()) as bar:
+
+        def report(progress: Progress) -> None:
+            stop.check()
+            if bar:
+                bar(progress)
+
         result = segment(open_scene(scenes, **opened), bundle, out, settings=settings, on_progress=report)
     for path in sorted(result.folder.iterdir()):
         if not path.name.startswith("."):

@@ -18,19 +18,34 @@ class _Stop(KeyboardInterrupt):
         self.error = error
 
 
+class Stop:
+    """What was asked for by a signal; :meth:`check` says it again, should a library have let it drop."""
+
+    def __init__(self) -> None:
+        """Nothing was asked for yet."""
+        self.error: Interrupted | None = None
+
+    def check(self) -> None:
+        """Raise what the signal raised."""
+        if self.error is not None:
+            raise _Stop(self.error)
+
+
 @contextmanager
-def stoppable(where: str, remedy: str = "Finished blocks are kept; the same command resumes") -> Iterator[None]:
+def stoppable(where: str, remedy: str = "Finished blocks are kept; the same command resumes") -> Iterator[Stop]:
     """Turn the two signals into errors inside the body; a second signal while the first is handled ends the process at once."""
+    asked = Stop()
 
     def stop(number: int, frame: FrameType | None) -> None:
         for known in before:
             signal.signal(known, signal.SIG_DFL)
         error, name = (Terminated, "SIGTERM") if number == signal.SIGTERM else (Interrupted, "SIGINT")
-        raise _Stop(error.of("INTERRUPTED", where, f"stopped by {name}", remedy))
+        asked.error = error.of("INTERRUPTED", where, f"stopped by {name}", remedy)
+        asked.check()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     except _Stop as stopped:
         raise stopped.error from None
     finally:
