@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.raster.jit import jit
+from geoseg.raster.sets import find
 from geoseg.vector.cut import Cut, Walks, piece_end
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _unite_over(pieces, regions, frontier, other, eight):  # type: ignore[no-unt
             continue
         value = regions[frontier[c], _VALUE]
         if top[c] >= 0 and regions[shift + top[c], _VALUE] == value:
-            _unite(pieces, regions, _root(regions, frontier[c]), _root(regions, shift + top[c]))
+            _unite(pieces, regions, _root(regions, frontier[c], _PARENT), _root(regions, shift + top[c], _PARENT))
         if eight:
             for d in range(max(c - 1, 0), min(c + 1, last) + 1):
                 if top[d] >= 0 and regions[shift + top[d], _VALUE] == value:
@@ -124,16 +125,8 @@ def _unite(pieces, regions, i, j):  # type: ignore[no-untyped-def]
 
 @jit
 def _bring_near(regions, i, j):  # type: ignore[no-untyped-def]
-    i, j = _near_root(regions, i), _near_root(regions, j)
+    i, j = _root(regions, i, _NEAR), _root(regions, j, _NEAR)
     regions[max(i, j), _NEAR] = min(i, j)
-
-
-@jit
-def _near_root(regions, i):  # type: ignore[no-untyped-def]
-    while regions[i, _NEAR] != i:
-        regions[i, _NEAR] = regions[regions[i, _NEAR], _NEAR]
-        i = regions[i, _NEAR]
-    return i
 
 
 @jit
@@ -167,7 +160,7 @@ def _note(above, below, key, piece):  # type: ignore[no-untyped-def]
 def _link(pieces, regions, tail, head):  # type: ignore[no-untyped-def]
     """Put the chain that begins with ``head`` behind the one that ends with ``tail``; if they are one, close it."""
     if pieces[head, _OTHER] == tail:
-        _add_ring(pieces, regions, _root(regions, pieces[head, _OWNER]), head)
+        _add_ring(pieces, regions, _root(regions, pieces[head, _OWNER], _PARENT), head)
         return
     pieces[tail, _NEXT] = head
     first, last = pieces[tail, _OTHER], pieces[head, _OTHER]
@@ -185,11 +178,9 @@ def _add_ring(pieces, regions, owner, ring):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _root(regions, i):  # type: ignore[no-untyped-def]
-    while regions[i, _PARENT] != i:
-        regions[i, _PARENT] = regions[regions[i, _PARENT], _PARENT]
-        i = regions[i, _PARENT]
-    return i
+def _root(regions, i, by):  # type: ignore[no-untyped-def]
+    """The region that ``i`` belongs to, by the column that says whom each hangs on."""
+    return find(regions[:, by], i)
 
 
 @jit
@@ -198,13 +189,13 @@ def _advance(regions, used, frontier, other, eight):  # type: ignore[no-untyped-
     bottom, shift = other
     open_ = np.zeros(used[2], np.bool_)
     for c in range(len(frontier)):
-        frontier[c] = _root(regions, shift + bottom[c]) if bottom[c] >= 0 else -1
+        frontier[c] = _root(regions, shift + bottom[c], _PARENT) if bottom[c] >= 0 else -1
         if frontier[c] >= 0:
-            open_[_near_root(regions, frontier[c]) if eight else frontier[c]] = True
+            open_[_root(regions, frontier[c], _NEAR) if eight else frontier[c]] = True
     done, n = np.empty(used[2], np.int64), 0
     for k in range(used[2]):
         if regions[k, _PARENT] == k and regions[k, _VALUE] >= 0:
-            if not open_[_near_root(regions, k) if eight else k]:
+            if not open_[_root(regions, k, _NEAR) if eight else k]:
                 done[n] = k
                 n += 1
     return done[:n]
@@ -220,7 +211,7 @@ def _collect(tables, used, done, eight):  # type: ignore[no-untyped-def]
         values[i] = regions[done[i], _VALUE]
         counts[i] = regions[done[i], _SUMS : _LAST + 1]
     for i in range(len(near)):
-        near[i] = _near_root(regions, done[i])
+        near[i] = _root(regions, done[i], _NEAR)
     total, walks = _chain_sizes(pieces, regions, done)
     used[3] -= total
     out, offsets, owner = np.empty((total, 2), np.int32), np.zeros(walks + 1, np.int64), np.empty(walks, np.int64)
@@ -301,7 +292,7 @@ def _keep_regions(regions, new_region, new_piece, options):  # type: ignore[no-u
             kept[i, _PARENT], kept[i, _NEAR] = i, i
             kept[i, _HEAD], kept[i, _TAIL] = new_piece[regions[k, _HEAD]], new_piece[regions[k, _TAIL]]
             if eight:
-                company = _near_root(regions, k)
+                company = _root(regions, k, _NEAR)
                 if first[company] < 0:
                     first[company] = i
                 kept[i, _NEAR] = first[company]
@@ -320,7 +311,7 @@ def _renumber(pieces, regions, used):  # type: ignore[no-untyped-def]
     new_piece = np.full(used[1] + 1, -1, np.int64)  # the last entry answers for "none", -1
     m = 0
     for p in range(used[1]):
-        pieces[p, _OWNER] = new_region[_root(regions, pieces[p, _OWNER])]
+        pieces[p, _OWNER] = new_region[_root(regions, pieces[p, _OWNER], _PARENT)]
         if pieces[p, _OWNER] >= 0:
             new_piece[p] = m
             m += 1

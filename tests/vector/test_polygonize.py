@@ -20,6 +20,7 @@ from geoseg.grid.geobox import GeoBox, Window
 from geoseg.vector.polygonize import iter_polygons, polygonize
 from geoseg.vector.regions import Regions
 from geoseg.vector.threads import in_order
+from tests.helpers.masks import ODD
 
 UTM = CRS.from_epsg(32632).to_wkt()
 
@@ -108,18 +109,7 @@ def test_many_sizes_of_regions_with_holes_in_holes(height: int) -> None:
     assert_equal_to_whole(mask, traced(mask, height))
 
 
-@pytest.mark.parametrize(
-    "mask",
-    [
-        np.ones((9, 7), np.uint8),
-        np.indices((12, 13)).sum(0).astype(np.uint8) % 2 + 1,
-        np.indices((12, 13)).sum(0).astype(np.uint8) % 2,
-        np.arange(1, 30, dtype=np.uint8)[None, :],
-        np.arange(1, 30, dtype=np.uint8)[:, None] // 2 + 1,
-        np.pad(np.pad(np.full((1, 1), 1, np.uint8), 1, constant_values=2), 2, constant_values=1),
-    ],
-    ids=["one class", "checkerboard", "checkerboard and nodata", "one row", "one column", "hole in hole"],
-)
+@pytest.mark.parametrize("mask", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("height", [1, 2, 5, 100])
 def test_odd_rasters(mask: np.ndarray, height: int) -> None:
     assert_equal_to_whole(mask, traced(mask, height))

@@ -18,6 +18,7 @@ from geoseg.grid.geobox import GeoBox
 from geoseg.vector.polygonize import iter_polygons, polygonize
 from geoseg.vector.regions import Regions
 from geoseg.vector.simplify import Simplified, SimplifySettings, simplify
+from tests.helpers.masks import ODD
 
 UTM = CRS.from_epsg(32632).to_wkt()
 LON_LAT = CRS.from_epsg(4326).to_wkt()
@@ -121,21 +122,7 @@ def test_a_landscape_stays_sound_with_and_without_nodata(settings: SimplifySetti
 
 
 @pytest.mark.parametrize("settings", EVERY, ids=str)
-@pytest.mark.parametrize(
-    "mask",
-    [
-        np.ones((9, 7), np.uint8),
-        np.indices((12, 13)).sum(0).astype(np.uint8) % 2 + 1,
-        np.indices((12, 13)).sum(0).astype(np.uint8) % 2,
-        np.arange(1, 30, dtype=np.uint8)[None, :],
-        np.arange(1, 30, dtype=np.uint8)[:, None] // 2 + 1,
-        np.pad(np.pad(np.full((1, 1), 1, np.uint8), 1, constant_values=2), 2, constant_values=1),
-        np.pad(np.pad(np.full((2, 3), 1, np.uint8), 1, constant_values=2), 2, constant_values=0),
-        np.eye(12, dtype=np.uint8) + 1,
-        np.triu(np.ones((12, 20), np.uint8)) + 1,
-    ],
-    ids=["one class", "checkerboard", "holes", "one row", "one column", "hole in hole", "island", "diagonal", "stairs"],
-)
+@pytest.mark.parametrize("mask", ODD.values(), ids=ODD)
 def test_odd_rasters_stay_sound(mask: np.ndarray, settings: SimplifySettings) -> None:
     assert_sound(mask, *simplified(mask, settings)[:2])
 
