@@ -20,7 +20,7 @@ def command(job: str, out: str, overwrite: bool) -> None:
     from geoseg.cli.progress import step_bar
     from geoseg.cli.signals import stoppable
     from geoseg.jobs.train import train
-    from geoseg.train.settings import TrainSettings
+    from geoseg.train.simple import TrainSettings
 
     settings = TrainSettings.read(job)
     with stoppable(out), step_bar(quiet=options.quiet()) as on_step:

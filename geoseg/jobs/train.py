@@ -19,11 +19,7 @@ from geoseg.legend import HARMONISED, Legend
 from geoseg.model.bundle import Bundle, BundleFacts, NetworkSpec, save_bundle
 from geoseg.raster.scene import open_scene
 from geoseg.train.confusion import scores
-from geoseg.train.evaluate import confusion_in, predict_scene
-from geoseg.train.fit import Report, fit
-from geoseg.train.samples import Crops, Labelled
-from geoseg.train.settings import TrainSettings
-from geoseg.train.split import Split
+from geoseg.train.simple import Crops, Labelled, Report, Split, TrainSettings, confusion_in, fit, predict_scene
 
 SELF_TEST_CHIPS = 8
 SELF_TEST_SIDE = 64

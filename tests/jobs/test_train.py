@@ -12,7 +12,7 @@ from geoseg.cli.main import cli
 from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.jobs.train import train
 from geoseg.model.bundle import open_bundle, read_sample
-from geoseg.train.settings import TrainSettings
+from geoseg.train.simple import TrainSettings
 from tests.helpers.rasters import write_raster
 from tests.helpers.training import job, labelled_scene
 

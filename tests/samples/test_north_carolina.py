@@ -18,8 +18,7 @@ from geoseg.raster.normalize import Normalization, normalize
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.train.confusion import Confusion, overall_accuracy, scores
-from geoseg.train.samples import read_labels
-from geoseg.train.settings import TrainSettings
+from geoseg.train.simple import TrainSettings, read_labels
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,7 @@ import pytest
 from geoseg.errors import InputRefused, UsageError
 from geoseg.legend import Legend
 from geoseg.raster.scene import open_scene
-from geoseg.train.samples import IGNORE, Crops, Labelled, disturbed
-from geoseg.train.settings import FitSettings
-from geoseg.train.split import Split
+from geoseg.train.simple import IGNORE, Crops, FitSettings, Labelled, Split, disturbed
 from tests.helpers.rasters import write_raster
 from tests.helpers.training import labelled_scene
 
