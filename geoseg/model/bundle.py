@@ -6,12 +6,12 @@ are safetensors (never a pickle) or an ONNX graph of standard operators, and eve
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -22,21 +22,20 @@ from geoseg.model.card import (
     BandSpec,
     BundleFacts,
     Card,
-    FileCard,
     NetworkSpec,
-    digest_of,
     make_card,
     read_card,
-    to_item,
     weights_name,
 )
-from geoseg.model.weights import PICKLES, encode_tensors, read_header, read_tensors
+from geoseg.model.contents import check_contents, check_file, inside
+from geoseg.model.item import digest_of, to_item
+from geoseg.model.weights import PICKLES, encode_tensors, read_tensors
 from geoseg.raster.files import complete_or_absent
 
-if TYPE_CHECKING:
-    from geoseg.model.onnxfile import OnnxInfo
-
-__all__ = ["BandSpec", "Bundle", "BundleFacts", "NetworkSpec", "facts_of", "open_bundle", "read_sample", "save_bundle"]
+__all__ = [
+    "BandSpec", "Bundle", "BundleFacts", "NetworkSpec", "facts_of", "open_bundle", "read_beside", "read_sample",
+    "save_bundle",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Bundle:
     """An opened bundle: what the card says, and where its files are. A small value; the weights stay on the disk.
 
     ``digest`` is the SHA-256 (hex) that stands for card and files. ``scores`` and ``card`` are JSON texts. ``sample`` is
-    the path of the self-test images or None.
+    the path of the self-test images or None. ``beside`` names the files that are kept with the model and never run.
     """
 
     path: str
@@ -64,6 +63,7 @@ class Bundle:
     scores: str
     card: str
     sample: str | None
+    beside: tuple[str, ...]
 
     @property
     def id(self) -> str:
@@ -73,6 +73,8 @@ class Bundle:
 
 def open_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     """Open a bundle; with ``verify`` the SHA-256 of card and files is checked (workers, whose client did, may skip it).
+
+    The files beside the model are not needed to run it, so they are not looked at: :func:`read_beside` checks them.
 
     Raises
     ------
@@ -85,17 +87,18 @@ def open_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     card, item = _read_folder(folder)
     for file in (card.weights, card.sample):
         if file is not None:
-            _check_file(folder, file, verify=verify)
+            check_file(folder, file, verify=verify)
     digest = str(item["properties"]["geoseg:digest"])
     if verify and digest_of(item) != digest:
         raise BundleError.of("DIGEST", folder / "card.json", "was changed after it was saved", "Copy the bundle again")
-    _check_contents(folder, card)
+    check_contents(folder, card)
     return Bundle(
         path=str(folder), digest=digest, name=card.name, version=card.version, kind=card.kind,
         weights=str(folder / card.weights.name), network=card.network_spec, bands=card.band_specs, units=card.units,
         legend=card.legend, chip_size=card.chip_size, halo=card.halo, align=card.align, fixed_size=card.fixed_size,
         scores=json.dumps(card.scores, sort_keys=True), card=json.dumps(item, sort_keys=True),
         sample=None if card.sample is None else str(folder / card.sample.name),
+        beside=tuple(file.name for file in card.beside),
     )  # fmt: skip
 
 
@@ -106,6 +109,7 @@ def save_bundle(
     weights: Mapping[str, object] | bytes,
     sample: np.ndarray | None = None,
     expected: np.ndarray | None = None,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
     overwrite: bool = False,
 ) -> Bundle:
     """Write a bundle, complete or not at all, and open it.
@@ -122,11 +126,15 @@ def save_bundle(
         Self-test images, float32 (n, bands, rows, cols), normalized, finite; sides are multiples of ``align``.
     expected
         Class index that an ONNX graph gives for the sample in fp32, uint8 (n, rows, cols); a torch network is asked.
+    beside
+        Further files by name (``scores.json``, ``curves.png``, ``split.geojson``): kept with the model, listed in the card
+        as assets, covered by the digest, never run. Names are plain, with an ending of ``BESIDE_SUFFIXES``.
 
     Raises
     ------
     BundleError
-        As :func:`open_bundle`, and ``WEIGHTS`` when the state dict is not the network's.
+        As :func:`open_bundle`; ``CARD`` also for a name beside the model that is not allowed, ``WEIGHTS`` also when the
+        state dict is not the network's.
     Conflict
         ``EXISTS``: the folder is there and ``overwrite`` is False.
     """
@@ -135,10 +143,10 @@ def save_bundle(
         raise Conflict.of("EXISTS", folder, "exists already", "Add --overwrite or choose another name")
     files, facts = _encode(facts, weights, sample, expected)
     kind = "onnx" if isinstance(weights, bytes) else "torch"
-    cards = {name: _file_card(name, data) for name, data in files.items()}
-    card = make_card(
-        facts, kind=kind, weights=cards[weights_name(kind)], sample=cards.get("sample.safetensors"), where=folder
-    )
+    if not files[weights_name(kind)]:
+        raise BundleError.of("WEIGHTS", weights_name(kind), "is empty", "Export the model again")
+    files = {**beside, **files}
+    card = make_card(facts, kind, files=files, beside=beside, where=folder)
     text = json.dumps(to_item(card, facts), indent=2, sort_keys=True, allow_nan=False) + "\n"
     with complete_or_absent(folder) as temporary:
         temporary.mkdir()
@@ -168,6 +176,21 @@ def read_sample(bundle: Bundle) -> tuple[np.ndarray, np.ndarray | None] | None:
     return tensors["images"], tensors.get("index")
 
 
+def read_beside(bundle: Bundle) -> dict[str, bytes]:
+    """The files that are kept with the model, by name, each as it was saved.
+
+    Raises
+    ------
+    BundleError
+        ``MISSING``: a file is not there. ``DIGEST``: it is not what was saved.
+    """
+    folder = Path(bundle.path)
+    card, _ = _read_folder(folder)
+    for file in card.beside:
+        check_file(folder, file, verify=True)
+    return {file.name: (folder / file.name).read_bytes() for file in card.beside}
+
+
 def _encode(
     facts: BundleFacts, weights: Mapping[str, object] | bytes, sample: np.ndarray | None, expected: np.ndarray | None
 ) -> tuple[dict[str, bytes], BundleFacts]:
@@ -191,12 +214,6 @@ def _encode(
     return files, facts
 
 
-def _file_card(name: str, data: bytes) -> FileCard:
-    if not data:
-        raise BundleError.of("WEIGHTS", name, "is empty", "Export the model again")
-    return FileCard.model_validate({"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()})
-
-
 def _array(tensor: object) -> np.ndarray:
     detach = getattr(tensor, "detach", None)  # a torch tensor, without importing torch
     return np.asarray(tensor if detach is None else detach().cpu().numpy())
@@ -210,66 +227,6 @@ def _read_folder(folder: Path) -> tuple[Card, dict[str, Any]]:
         raise BundleError.of(code, folder, what, remedy)
     if not folder.is_dir():
         raise BundleError.of("MISSING", folder, "does not exist", "Name the folder of a bundle")
-    path = _inside(folder, "card.json")
+    path = inside(folder, "card.json")
     with path.open("rb") as file:
         return read_card(file.read(MAX_CARD_BYTES + 1), path)
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """The regular file ``name`` of the folder; links that lead out of it are refused."""
-    path = folder / name
-    if path.is_symlink() and path.resolve().parent != folder.resolve():
-        raise BundleError.of("CARD", path, "is a link that leads out of the bundle", "Put the file itself there")
-    if not path.is_file():
-        raise BundleError.of("MISSING", path, "is not there", "Copy the whole bundle, or make it again")
-    return path
-
-
-def _check_file(folder: Path, file: FileCard, *, verify: bool) -> None:
-    path = _inside(folder, file.name)
-    if path.stat().st_size != file.size:
-        _refuse_digest(path, f"has {path.stat().st_size} bytes where the card says {file.size}")
-    if verify:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != file.sha256:
-            _refuse_digest(path, f"has the SHA-256 {found[:12]}... where the card says {file.sha256[:12]}...")
-
-
-def _check_contents(folder: Path, card: Card) -> None:
-    """What can be known of weights and sample without running them."""
-    if card.kind == "torch":
-        read_header(folder / card.weights.name)
-    else:
-        _check_onnx(folder / card.weights.name, card)
-    if card.sample is None:
-        return
-    path = folder / card.sample.name
-    tensors = read_header(path)
-    images = tensors.get("images")
-    if images is None or tensors.keys() - {"images", "index"} or images.dtype != "F32" or len(images.shape) != 4:
-        raise BundleError.of("CARD", path, "holds no images as float32 (n, bands, rows, cols)", "Make the bundle again")
-    count, bands, rows, cols = images.shape
-    index = tensors.get("index")
-    off = not count * rows * cols or rows % card.align or cols % card.align
-    wrong = {
-        f"has {bands} bands, the card names {len(card.bands)}": bands != len(card.bands),
-        f"is empty or its sides are not multiples of {card.align}": off,
-        f"is not of the chip's size {card.chip_size}": card.fixed_size and {rows, cols} != {card.chip_size},
-        "has a class index of another shape or type": index is not None
-        and (index.dtype != "U8" or index.shape != (count, rows, cols)),
-    }
-    for what, is_wrong in wrong.items():
-        if is_wrong:
-            raise BundleError.of("CARD", path, what, "Make the bundle again")
-
-
-def _check_onnx(path: Path, card: Card) -> None:
-    from geoseg.model.onnxfile import read_onnx
-
-    info: OnnxInfo = read_onnx(path)
-    info.check(path, bands=len(card.bands), classes=len(card.classes), size=card.chip_size, fixed=card.fixed_size)
-
-
-def _refuse_digest(path: Path, what: str) -> NoReturn:
-    raise BundleError.of("DIGEST", path, what, "The file is damaged or was exchanged; copy the bundle again")

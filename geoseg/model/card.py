@@ -1,9 +1,7 @@
-"""Card: what a bundle says of itself, as a STAC 1.1 Item with the fields of the MLM extension.
+"""Card: what a bundle says of itself, read and checked.
 
 Everything that geoseg needs stands in one object, the property ``geoseg:bundle`` (:class:`Card`: unknown keys are
-refused); the ``mlm:*``, ``bands`` and ``classification:classes`` around it repeat it for other programs and are never
-read back. ``geoseg:digest`` is the SHA-256 of the whole card without itself; since the card holds the SHA-256 of each
-file, it stands for the bundle as a whole.
+refused) of a STAC Item; what the Item says around it (:mod:`geoseg.model.item`) is never read back.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NoReturn, Self
 
@@ -30,13 +28,8 @@ ARCHITECTURES = (
 
 Units = Literal["reflectance", "dn"]
 Scalar = bool | int | float | str | None
-_MLM = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
-_FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
-_CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
-_ARTIFACTS = {
-    "torch": ("torch.nn.Module.state_dict", "application/octet-stream; application=safetensors"),
-    "onnx": ("onnx", "application/octet-stream; application=onnx"),
-}
+BESIDE_SUFFIXES = ("csv", "geojson", "json", "jsonl", "md", "png", "tif", "txt", "yaml")
+"""What a file beside the model may be: nothing that a program would run, and no pickle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +116,14 @@ class FileCard(_Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class BesideCard(_Strict):
+    """A file that is kept with the model and never run (scores, curves, the split): a plain name of a known kind."""
+
+    name: Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}\.({'|'.join(BESIDE_SUFFIXES)})$")]
+    size: Annotated[int, Field(ge=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Card(_Strict):
     """The property ``geoseg:bundle``: all that geoseg reads from a card."""
 
@@ -141,6 +142,7 @@ class Card(_Strict):
     network: NetworkCard | None
     weights: FileCard
     sample: FileCard | None
+    beside: list[BesideCard] = []
     scores: dict[str, Any]
     training: dict[str, Any]
 
@@ -158,6 +160,7 @@ class Card(_Strict):
             "twice the halo must be less than chip_size": 2 * self.halo >= self.chip_size,
             "the weights file does not fit the kind": self.weights.name != weights_name(self.kind),
             "the sample is not sample.safetensors": self.sample and self.sample.name != "sample.safetensors",
+            "a file beside the model is named twice, or as the card": _repeated(self.beside),
         }
         for what, is_wrong in wrong.items():
             if is_wrong:
@@ -186,13 +189,23 @@ class Card(_Strict):
         )
 
 
+def _repeated(beside: list[BesideCard]) -> bool:
+    names = {"card.json", *(file.name.casefold() for file in beside)}  # some disks do not tell A from a
+    return len(names) != len(beside) + 1
+
+
 def weights_name(kind: str) -> str:
     """The one name that the weights of a torch or an ONNX bundle have."""
     return "weights.safetensors" if kind == "torch" else "model.onnx"
 
 
-def make_card(facts: BundleFacts, *, kind: str, weights: FileCard, sample: FileCard | None, where: object) -> Card:
-    """Check a maker's facts as strictly as a card that is read; ``BundleError`` ``CARD`` says what does not fit."""
+def make_card(
+    facts: BundleFacts, kind: str, *, files: Mapping[str, bytes], beside: Iterable[str], where: object
+) -> Card:
+    """Check a maker's facts as strictly as a card that is read; ``BundleError`` ``CARD`` says what does not fit.
+
+    ``files`` are all files of the bundle but the card; ``beside`` names those that are not run.
+    """
     spec = facts.network
     network: dict[str, Any] | None = None
     if spec is not None:
@@ -204,45 +217,16 @@ def make_card(facts: BundleFacts, *, kind: str, weights: FileCard, sample: FileC
         "bands": [{"name": b.name, "mean": float(b.mean), "std": float(b.std)} for b in facts.bands],
         "classes": facts.legend.to_stac(), "nodata": facts.legend.nodata,
         "chip_size": facts.chip_size, "halo": facts.halo, "align": facts.align or 1, "fixed_size": facts.fixed_size,
-        "network": network, "weights": weights.model_dump(), "sample": sample and sample.model_dump(),
+        "network": network, "weights": _stated(weights_name(kind), files), "sample": _stated("sample.safetensors", files),
+        "beside": [_stated(name, files) for name in sorted(beside)],
         "scores": dict(facts.scores), "training": dict(facts.training),
     }  # fmt: skip
     return _validated(document, where)
 
 
-def to_item(card: Card, facts: BundleFacts) -> dict[str, Any]:
-    """The card as a STAC Item with MLM fields, digest included; open in time and on the whole Earth, as a model is."""
-    properties: dict[str, Any] = {
-        "datetime": None,
-        "start_datetime": "1900-01-01T00:00:00Z",
-        "end_datetime": "9999-12-31T23:59:59Z",
-        "title": f"{card.name} {card.version}",
-        "description": facts.description or f"{card.name}, a bundle of geoseg",
-        "license": facts.licence,
-        "bands": [{"name": band.name} for band in card.bands],
-        **_mlm_fields(card),
-        "geoseg:bundle": card.model_dump(mode="json"),
-    }
-    item: dict[str, Any] = {
-        "type": "Feature",
-        "stac_version": "1.1.0",
-        "stac_extensions": [_MLM, _FILE, _CLASSIFICATION],
-        "id": f"{card.name}-{card.version}",
-        "geometry": {"type": "Polygon", "coordinates": [[[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]]},
-        "bbox": [-180, -90, 180, 90],
-        "properties": properties,
-        "links": [],
-        "assets": _assets(card),
-    }
-    properties["geoseg:digest"] = digest_of(item)
-    return item
-
-
-def digest_of(item: Mapping[str, Any]) -> str:
-    """SHA-256 of the card in canonical form (sorted keys, no spaces, ASCII) without ``geoseg:digest``."""
-    properties = {key: value for key, value in item["properties"].items() if key != "geoseg:digest"}
-    text = json.dumps({**item, "properties": properties}, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+def _stated(name: str, files: Mapping[str, bytes]) -> dict[str, Any] | None:
+    data = files.get(name)
+    return None if data is None else {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def read_card(text: bytes, where: object) -> tuple[Card, dict[str, Any]]:
@@ -285,67 +269,6 @@ def strict_json(text: bytes | str) -> Any:
         raise ValueError(f"{name} is not JSON")
 
     return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-
-
-def _mlm_fields(card: Card) -> dict[str, Any]:
-    classes = [item.model_dump() for item in card.classes]
-    size = card.chip_size if card.fixed_size else -1
-    network = card.network
-    tasks = ["semantic-segmentation"]
-    scaling = [{"type": "z-score", "mean": band.mean, "stddev": band.std} for band in card.bands]
-    fields: dict[str, Any] = {
-        "mlm:name": card.name,
-        "mlm:architecture": network.architecture if network else "ONNX graph",
-        "mlm:framework": "pytorch" if network else "ONNX",
-        "mlm:tasks": tasks,
-        "mlm:accelerator": None,
-        "mlm:accelerator_constrained": False,
-        "mlm:input": [
-            {
-                "name": "image",
-                "bands": [band.name for band in card.bands],
-                "input": {
-                    "shape": [-1, len(card.bands), size, size],
-                    "dim_order": ["batch", "bands", "height", "width"],
-                    "data_type": "float32",
-                },
-                "value_scaling": scaling,
-                "resize_type": None,
-                "pre_processing_function": None,
-            }
-        ],
-        "mlm:output": [
-            {
-                "name": "logits",
-                "tasks": tasks,
-                "result": {
-                    "shape": [-1, len(classes), size, size],
-                    "dim_order": ["batch", "class", "height", "width"],
-                    "data_type": "float32",
-                },
-                "classification:classes": classes,
-                "post_processing_function": None,
-            }
-        ],
-    }
-    if network is not None:
-        fields["mlm:hyperparameters"] = {"encoder": network.encoder, **network.params}
-    return fields
-
-
-def _assets(card: Card) -> dict[str, Any]:
-    artifact, media_type = _ARTIFACTS[card.kind]
-    model = {**_asset(card.weights, media_type, ["mlm:model", "mlm:weights"]), "mlm:artifact_type": artifact}
-    if card.sample is None:
-        return {"model": model}
-    return {"model": model, "sample": _asset(card.sample, _ARTIFACTS["torch"][1], ["data"])}
-
-
-def _asset(file: FileCard, media_type: str, roles: list[str]) -> dict[str, Any]:
-    checksum = "1220" + file.sha256  # a multihash: SHA2-256, 32 bytes
-    return {
-        "href": f"./{file.name}", "type": media_type, "roles": roles, "file:size": file.size, "file:checksum": checksum
-    }  # fmt: skip
 
 
 def _validated(document: dict[str, Any], where: object) -> Card:

@@ -19,8 +19,8 @@ import safetensors.numpy
 
 from geoseg.errors import BundleError, Conflict
 from geoseg.legend import Legend
-from geoseg.model.bundle import NetworkSpec, open_bundle, read_sample, save_bundle
-from geoseg.model.card import digest_of
+from geoseg.model.bundle import NetworkSpec, open_bundle, read_beside, read_sample, save_bundle
+from geoseg.model.item import digest_of
 from geoseg.model.weights import encode_tensors, read_header, read_tensors
 from tests.helpers.bundles import conv_bundle, conv_onnx, facts, onnx_bundle, sample_of
 
@@ -360,6 +360,61 @@ def test_saving_keeps_what_is_there_unless_told(tmp_path: Path) -> None:
 def test_a_sample_that_does_not_fit_is_refused(tmp_path: Path, images: np.ndarray) -> None:
     with pytest.raises(BundleError):
         save_bundle(tmp_path / "b", facts(align=16), weights=conv_onnx(), sample=images)
+    assert list(tmp_path.iterdir()) == []
+
+
+def conv_with(path: Path, beside: dict[str, bytes]) -> Any:
+    given = facts(network=NetworkSpec("Conv1x1", "none", 4, 3))
+    weights = {"weight": np.ones((3, 4, 1, 1), np.float32), "bias": np.zeros(3, np.float32)}
+    return save_bundle(path, given, weights=weights, beside=beside)
+
+
+def test_files_beside_the_model_are_kept_and_are_part_of_the_digest(tmp_path: Path) -> None:
+    beside = {"scores.json": b"{}", "curves.png": b"png", "split.geojson": b"[]"}
+    bundle = conv_with(tmp_path / "b", beside)
+    assert bundle.beside == ("curves.png", "scores.json", "split.geojson") and read_beside(bundle) == beside
+    assets = json.loads(bundle.card)["assets"]
+    assert assets["curves.png"]["roles"] == ["overview"] and assets["curves.png"]["type"] == "image/png"
+    assert assets["scores.json"]["file:size"] == 2
+    assert conv_with(tmp_path / "same", beside).digest == bundle.digest
+    assert conv_with(tmp_path / "other", {**beside, "scores.json": b"[]"}).digest != bundle.digest
+    assert conv_with(tmp_path / "none", {}).beside == ()
+
+
+def test_a_bundle_runs_without_the_files_beside_it_and_reading_them_finds_what_is_wrong(tmp_path: Path) -> None:
+    bundle = conv_with(tmp_path / "b", {"scores.json": b"{}"})
+    (tmp_path / "b" / "scores.json").write_bytes(b"[]")
+    assert open_bundle(tmp_path / "b") == bundle
+    with pytest.raises(BundleError, match=r"^DIGEST"):
+        read_beside(bundle)
+    (tmp_path / "b" / "scores.json").unlink()
+    assert open_bundle(tmp_path / "b") == bundle
+    with pytest.raises(BundleError, match=r"^MISSING"):
+        read_beside(bundle)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"../scores.json": b"1"},
+        {"/tmp/scores.json": b"1"},
+        {"a/b.json": b"1"},
+        {"a\\b.json": b"1"},
+        {".json": b"1"},
+        {"run.py": b"1"},
+        {"weights.pt": b"1"},
+        {"weights.safetensors": b"1"},
+        {"card.json": b"1"},
+        {"Card.json": b"1"},
+        {"a.json": b"1", "A.json": b"1"},
+        {"scores.json\n": b"1"},
+        {"scores.json": b""},
+    ],
+    ids=str,
+)
+def test_names_beside_the_model_lead_nowhere_else(tmp_path: Path, beside: dict[str, bytes]) -> None:
+    with pytest.raises(BundleError, match=r"^CARD"):
+        conv_with(tmp_path / "b", beside)
     assert list(tmp_path.iterdir()) == []
 
 
