@@ -1,4 +1,7 @@
-"""Confusion: counts of (label, mask) pairs, which add, and the scores computed from them."""
+"""Confusion: counts of (label, mask) pairs, which add, and the scores computed from them.
+
+Every function takes counts with any leading axes (blocks, or replicates of a bootstrap) and gives figures with the same.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """``counts[i, j]``: pixels whose label is class ``values[i]`` and whose mask is class ``values[j]``.
+    """``counts[..., i, j]``: pixels whose label is class ``values[i]`` and whose mask is class ``values[j]``.
 
     A mask pixel of no class (nodata) counts for its label in ``missed``, so that it is an error and not left out.
     """
 
     values: tuple[int, ...]
-    counts: npt.NDArray[np.int64]
-    missed: npt.NDArray[np.int64]
+    counts: Ints
+    missed: Ints
 
     @classmethod
     def count(cls, label: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8], values: Sequence[int]) -> Confusion:
@@ -40,45 +44,94 @@ class Confusion:
 
     @property
     def pixels(self) -> int:
-        """Labelled pixels."""
+        """Labelled pixels, of all leading axes."""
         return int(self.counts.sum() + self.missed.sum())
 
     @property
     def labelled(self) -> Floats:
         """Pixels of each class in the labels."""
-        return np.asarray(self.counts.sum(axis=1) + self.missed, np.float64)
+        return np.asarray(self.counts.sum(axis=-1) + self.missed, np.float64)
 
     @property
     def mapped(self) -> Floats:
         """Pixels of each class in the mask, where labelled."""
-        return np.asarray(self.counts.sum(axis=0), np.float64)
+        return np.asarray(self.counts.sum(axis=-2), np.float64)
+
+    @property
+    def hits(self) -> Floats:
+        """Pixels of each class in both."""
+        return np.asarray(np.diagonal(self.counts, axis1=-2, axis2=-1), np.float64)
 
 
-def overall_accuracy(c: Confusion) -> float:
+def overall_accuracy(c: Confusion) -> Floats:
     """Share of labelled pixels whose mask is right."""
-    return float(np.trace(c.counts) / c.pixels)
+    return ratio(c.hits.sum(axis=-1), c.labelled.sum(axis=-1))
 
 
-def kappa(c: Confusion) -> float:
-    """Cohen's kappa (Cohen 1960): agreement beyond what the two margins give by chance."""
-    chance = float(c.labelled @ c.mapped) / c.pixels**2
-    return (overall_accuracy(c) - chance) / (1 - chance) if chance < 1 else 0.0
+def balanced_accuracy(c: Confusion) -> Floats:
+    """Mean recall of the classes that occur in the labels (Brodersen et al. 2010)."""
+    return mean_of_known(recall(c))
+
+
+def kappa(c: Confusion) -> Floats:
+    """Cohen's kappa (Cohen 1960): agreement beyond what the two margins give by chance; NaN where chance is certain."""
+    pixels = c.labelled.sum(axis=-1)
+    chance = ratio((c.labelled * c.mapped).sum(axis=-1), pixels**2)
+    return ratio(overall_accuracy(c) - chance, 1 - chance)
 
 
 def iou(c: Confusion) -> Floats:
-    """Intersection over union of each class; NaN for a class in neither."""
-    hits = np.diag(c.counts)
-    return _ratio(hits, c.labelled + c.mapped - hits)
+    """Intersection over union (Jaccard index) of each class; NaN for a class in neither."""
+    return ratio(c.hits, c.labelled + c.mapped - c.hits)
 
 
 def f1(c: Confusion) -> Floats:
-    """Harmonic mean of precision and recall of each class; NaN for a class in neither."""
-    return _ratio(2 * np.diag(c.counts), c.labelled + c.mapped)
+    """Harmonic mean of precision and recall (Dice coefficient) of each class; NaN for a class in neither."""
+    return ratio(2 * c.hits, c.labelled + c.mapped)
+
+
+def precision(c: Confusion) -> Floats:
+    """Share of a class in the mask that is right (user's accuracy); NaN for a class that is not in the mask."""
+    return ratio(c.hits, c.mapped)
+
+
+def recall(c: Confusion) -> Floats:
+    """Share of a class in the labels that is found (producer's accuracy); NaN for a class that is not in the labels."""
+    return ratio(c.hits, c.labelled)
+
+
+def mean_iou(c: Confusion) -> Floats:
+    """Mean of :func:`iou` over the classes that occur in labels or mask."""
+    return mean_of_known(iou(c))
+
+
+def macro_f1(c: Confusion) -> Floats:
+    """Mean of :func:`f1` over the classes that occur in labels or mask."""
+    return mean_of_known(f1(c))
+
+
+def frequency_weighted_iou(c: Confusion) -> Floats:
+    """Mean of :func:`iou`, each class weighted by its share of the labels (Long et al. 2015)."""
+    return ratio((c.labelled * np.nan_to_num(iou(c))).sum(axis=-1), c.labelled.sum(axis=-1))
 
 
 def largest_class_share(c: Confusion) -> float:
     """Overall accuracy of the map that knows only the most frequent class."""
     return float(c.labelled.max() / c.pixels)
+
+
+def ratio(above: npt.ArrayLike, below: npt.ArrayLike) -> Floats:
+    """``above / below``, NaN where that is not above 0."""
+    over, under = np.asarray(above, np.float64), np.asarray(below, np.float64)
+    out = np.full(np.broadcast_shapes(over.shape, under.shape), np.nan)
+    np.divide(over, under, out=out, where=under > 0)
+    return out
+
+
+def mean_of_known(figures: Floats) -> Floats:
+    """Mean over the last axis, NaN left out; NaN where there is nothing else."""
+    known = ~np.isnan(figures)
+    return ratio(np.where(known, figures, 0).sum(axis=-1), known.sum(axis=-1))
 
 
 def scores(c: Confusion, names: dict[int, str]) -> dict[str, Any]:
@@ -91,8 +144,8 @@ def scores(c: Confusion, names: dict[int, str]) -> dict[str, Any]:
     return {
         "overall_accuracy": _round(overall_accuracy(c)),
         "kappa": _round(kappa(c)),
-        "macro_f1": _round(np.nanmean(f1(c))),
-        "mean_iou": _round(np.nanmean(iou(c))),
+        "macro_f1": _round(macro_f1(c)),
+        "mean_iou": _round(mean_iou(c)),
         "iou": by_class(iou(c)),
         "f1": by_class(f1(c)),
         "largest_class_share": _round(largest_class_share(c)),
@@ -101,11 +154,5 @@ def scores(c: Confusion, names: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _ratio(above: npt.NDArray[Any], below: Floats) -> Floats:
-    out = np.full(len(below), np.nan)
-    np.divide(above, below, out=out, where=below > 0)
-    return out
-
-
-def _round(figure: float | np.floating[Any]) -> float:
-    return round(float(figure), 4)
+def _round(figure: npt.ArrayLike) -> float:
+    return round(float(np.asarray(figure)), 4)
