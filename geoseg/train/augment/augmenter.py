@@ -1,0 +1,139 @@
+"""Augmenter: what is done to each crop and to each batch, drawn from a generator, by a job's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.model.card import BandSpec
+from geoseg.train.augment.geometry import Bools, Geometry, Image, Index, resample, side_of
+from geoseg.train.augment.mixing import Crops, copy_paste, cutmix, rarity_of
+from geoseg.train.augment.radiometry import disturb
+from geoseg.train.augment.surface import Floats
+from geoseg.train.augment.terrain import dark_of, draw_light, lit
+from geoseg.train.settings.augment import AugmentSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What will be done to one crop: known before it is read, for it says how much to read.
+
+    Parameters
+    ----------
+    geometry
+        How its pixels are moved.
+    source
+        :meth:`Geometry.source`; None where pixels only change places.
+    side
+        Side of the square to read, with the crop in its middle, pixels: the smallest that holds all that is shown. No
+        smaller than the crop, and as even or odd.
+    seed
+        Of all that is drawn for its values.
+    """
+
+    geometry: Geometry
+    source: Floats | None
+    side: int
+    seed: int
+
+    @classmethod
+    def of(cls, geometry: Geometry, seed: int = 0) -> Self:
+        """The draw of a geometry."""
+        if geometry.exact:
+            return cls(geometry, None, geometry.size, seed)
+        source = geometry.source()
+        return cls(geometry, source, side_of(source), seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Augmenter:
+    """Turns, zooms, lights and disturbs crops, and mixes those of a batch; labels stay with their pixels.
+
+    The same generator, in the same state, gives the same bytes; :meth:`apply` draws nothing, so crops may be made by any
+    number of threads in any order.
+
+    Parameters
+    ----------
+    settings
+        What is on, and how strong.
+    crop
+        Side of a crop, pixels.
+    dark
+        (bands,): normalized value of no light, below the mean; NaN for bands that the sun does not light.
+    rarity
+        (classes,): how often a class is wanted for copy-paste.
+    """
+
+    settings: AugmentSettings
+    crop: int
+    dark: NDArray[np.float32]
+    rarity: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, settings: AugmentSettings, *, bands: Sequence[BandSpec], crop: int, counts: Sequence[int] = ()) -> Self:
+        """Make one; ``counts`` are labelled pixels by class index, which copy-paste needs to know what is rare."""
+        return cls(settings, crop, dark_of(bands), rarity_of(np.asarray(counts, np.int64)))
+
+    def draw(self, rng: np.random.Generator) -> Draw:
+        """Draw what will be done to one crop."""
+        return Draw.of(Geometry.draw(self.settings, self.crop, rng), int(rng.integers(1 << 63)))
+
+    def apply(self, draw: Draw, image: Image, valid: Bools, index: Index) -> tuple[Image, Bools, Index]:
+        """Do it.
+
+        Parameters
+        ----------
+        draw
+            From :meth:`draw`.
+        image
+            float32 (bands, side, side), normalized, 0 where invalid. ``side`` is the draw's; of a smaller square, as even
+            or odd, what it lacks becomes invalid.
+        valid, index
+            (side, side): bool, and class indices with ``IGNORE``.
+
+        Returns
+        -------
+        tuple
+            The crop, (bands, crop, crop), (crop, crop) and (crop, crop): image float32 with 0 where invalid, valid, and
+            index with ``IGNORE`` where the map shows a place outside of what was read. All are contiguous and new.
+        """
+        if draw.source is None and valid.shape[-1] == self.crop:
+            arranged = draw.geometry.arranged
+            image, valid, index = arranged(image), arranged(valid), arranged(index)
+        else:
+            source = draw.geometry.source() if draw.source is None else draw.source
+            image, valid, index = resample(source, image, valid, index)
+        rng = np.random.default_rng(draw.seed)
+        light = draw_light(self.settings, self.crop, rng)
+        if light is not None:
+            image = lit(image, light, self.dark)
+        image = np.array(disturb(image, self.settings, rng), np.float32, order="C")
+        if not valid.all():
+            np.copyto(image, np.float32(0), where=~valid)
+        return image, np.array(valid, order="C"), np.array(index, order="C")
+
+    def mix(self, rng: np.random.Generator, images: Image, valid: Bools, index: Index) -> tuple[Image, Bools, Index]:
+        """Copy-paste, then CutMix, between the crops of a batch.
+
+        Parameters
+        ----------
+        rng
+            All randomness.
+        images, valid, index
+            (N, bands, crop, crop), (N, crop, crop) and (N, crop, crop), as :meth:`apply` gives them. They stay as they are.
+
+        Returns
+        -------
+        tuple
+            The same shapes; the arrays given where nothing is on.
+        """
+        crops = Crops(images, valid, index)
+        if self.settings.copy_paste:
+            crops = copy_paste(crops, self.settings.copy_paste, self.rarity, rng)
+        if self.settings.cutmix:
+            crops = cutmix(crops, self.settings.cutmix, rng)
+        return crops.images, crops.valid, crops.index

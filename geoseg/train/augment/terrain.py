@@ -1,0 +1,89 @@
+"""Terrain: the light that falls on a crop, as a hillshade of hills that are not there and shadows of clouds that are not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.model.card import BandSpec
+from geoseg.train.augment.surface import Floats, knots, slopes, surface
+from geoseg.train.settings.augment import AugmentSettings
+
+Image = NDArray[np.float32]
+
+_NOT_SUNLIT = re.compile(
+    r"lwir|tir|therm|temp|vv|vh|hh|hv|sar|sigma|coher|dem|dsm|dtm|elev|height|slope|aspect|nd[a-z]+i|evi|savi"
+)
+"""Names that begin so are no light of the sun: heat, radar, heights, and indices in which the light cancels."""
+_HILLS = (4, 8)
+"""Control points of the hills are a quarter to an eighth of a crop apart."""
+_STEEPNESS = 0.35
+"""Root mean square of the hills' slope (tangent): 19 degrees, as in mountains of middle height."""
+_ZENITH = (np.radians(20), np.radians(60))
+_BRIGHTEST = 2.0
+"""Slopes that face a low sun are at most so much brighter than flat ground."""
+_DARKEST, _BRIGHT_SHADOW = 0.3, 0.7
+"""Share of the light that is left in a cloud's shadow: that of the sky."""
+
+
+def dark_of(bands: Sequence[BandSpec]) -> NDArray[np.float32]:
+    """(bands,): how far no light at all lies below each band's mean, in standard deviations; NaN: not lit by the sun."""
+    return np.array(
+        [np.nan if _NOT_SUNLIT.match(band.name.lower()) else band.mean / band.std for band in bands], np.float32
+    )
+
+
+def lit(image: Image, light: Floats, dark: NDArray[np.float32]) -> Image:
+    """Multiply scene values by ``light`` (rows, cols), given and returned as normalized values (bands, rows, cols).
+
+    With value = normalized * std + mean, value * light is normalized * light + (light - 1) * mean / std.
+    """
+    factor = light.astype(np.float32)
+    shift = dark[:, None, None]
+    changed: Image = image * factor + (factor - np.float32(1)) * shift
+    return changed if not np.isnan(dark).any() else np.where(np.isnan(shift), image, changed)
+
+
+def draw_light(settings: AugmentSettings, size: int, rng: np.random.Generator) -> Floats | None:
+    """Light on each pixel (size, size) as a share of that on flat ground without clouds; None: all is 1."""
+    light = None
+    if settings.shading:
+        light = 1 + rng.uniform(0, settings.shading) * (hillshade(size, rng) - 1)
+    if settings.shadow and rng.random() < settings.shadow:
+        shaded = cloud_shadow(size, rng)
+        light = shaded if light is None else light * shaded
+    return light
+
+
+def hillshade(size: int, rng: np.random.Generator) -> Floats:
+    """Light on a random smooth surface over that on flat ground, (size, size), 0 to 2.
+
+    The cosine of the angle to the sun over that of flat ground: the cosine correction of Teillet, Guindon and Goodenough
+    1982 (On the slope-aspect correction of multispectral scanner data), the other way round.
+    """
+    spacing = size / int(rng.integers(_HILLS[0], _HILLS[1] + 1))
+    count = knots(size, spacing)
+    down, right = slopes(rng.standard_normal((count, count)), size, spacing)
+    steep = _STEEPNESS / max(float(np.sqrt(np.mean(down**2 + right**2))), 1e-12)
+    down, right = down * steep, right * steep
+    azimuth, zenith = rng.uniform(0, 2 * np.pi), rng.uniform(*_ZENITH)
+    facing = down * np.cos(azimuth) + right * np.sin(azimuth)
+    shade = (1 + np.tan(zenith) * facing) / np.sqrt(1 + down**2 + right**2)
+    return np.asarray(np.clip(shade, 0, _BRIGHTEST))
+
+
+def cloud_shadow(size: int, rng: np.random.Generator) -> Floats:
+    """Light under one cloud, (size, size): 1 outside, less inside, soft at the edge."""
+    row, col = rng.uniform(0, size, 2)
+    radius, left = size * rng.uniform(0.15, 0.45), rng.uniform(_DARKEST, _BRIGHT_SHADOW)
+    spacing = size / _HILLS[1]
+    count = knots(size, spacing)
+    ragged = surface(rng.uniform(-1, 1, (count, count)), size, spacing)
+    line = np.arange(size) + 0.5
+    away = np.hypot(line[:, None] - row, line[None, :] - col) / radius
+    inside = np.clip((1 + ragged - away) * radius / max(size / 16, 2) + 0.5, 0, 1)  # the edge is size / 16 wide
+    soft = inside * inside * (3 - 2 * inside)
+    return np.asarray(1 - (1 - left) * soft)
