@@ -75,14 +75,16 @@ def warped(
     nodata: float | None = None,
     alpha: int | None = None,
     flags: bool = False,
+    nearest: bool = False,
 ) -> WarpedVRT:
     """Return a dataset that shows ``dataset`` on the grid ``target``.
 
-    Measurements come as floats, bilinear, NaN where there is no data (nodata, mask, alpha, outside). Flags come as they
-    are, nearest, 0 outside. For another CRS or rotated axes; else :mod:`geoseg.raster.resample` is faster.
+    Measurements come as floats, bilinear, NaN where there is no data (nodata, mask, alpha, outside); ``nearest``: the value
+    of the nearest pixel, for codes. Flags come as they are, nearest, 0 outside. For another CRS or rotated axes; else
+    :mod:`geoseg.raster.resample` is faster.
     """
     wide = np.dtype(dataset.dtypes[0])
-    options: dict[str, object] = {"resampling": Resampling.nearest if flags else Resampling.bilinear}
+    options: dict[str, object] = {"resampling": Resampling.nearest if flags or nearest else Resampling.bilinear}
     if flags:
         options |= {"nodata": 0, "src_nodata": None, "INIT_DEST": "0"}
     else:

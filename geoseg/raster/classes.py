@@ -81,7 +81,7 @@ class ClassRaster:
         InputRefused
             ``OPEN`` or ``READ`` when the file cannot be decoded.
         """
-        raw, there = _read(self.layer, window, self.allow_remote)
+        raw, there = read_layer(self.layer, window, self.allow_remote)
         return self._classes(raw, there)
 
     def _classes(self, raw: NDArray[Any], there: NDArray[np.uint8] | None) -> Values:
@@ -123,8 +123,8 @@ def open_classes(
         0-65535, there are more than 4096 different ones, or several bands.
     """
     file = admit(path, allow_remote=allow_remote, assume_crs=assume_crs, palette_ok=True)
-    layer = _layer(file, band)
-    named = _names(file, layer, allow_remote)
+    layer = class_layer(file, band)
+    named = class_names(file, layer, allow_remote)
     stated = layer.nodata if nodata is None else float(nodata)
     own = named.legend
     if own is not None and own.fits_mask and layer.dtype == "uint8" and stated == own.nodata:
@@ -153,7 +153,8 @@ def maker_tags(raster: ClassRaster) -> dict[str, str]:
     return {key: str(text) for key, text in tags.items() if key.startswith("GEOSEG_") and key != LEGEND_TAG}
 
 
-def _layer(file: Admitted, band: int | None) -> Band:
+def class_layer(file: Admitted, band: int | None) -> Band:
+    """The band of a file that holds its classes, named where there are several (``CLASSES``); its grid is the file's."""
     alpha = file.colours.index("alpha") + 1 if "alpha" in file.colours else None
     bands = [i for i in range(1, file.count + 1) if i != alpha]
     if band is None and len(bands) != 1:
@@ -170,7 +171,8 @@ def _layer(file: Admitted, band: int | None) -> Band:
     )
 
 
-def _names(file: Admitted, layer: Band, allow_remote: bool) -> Named:
+def class_names(file: Admitted, layer: Band, allow_remote: bool) -> Named:
+    """What the file and its sidecar say of the classes."""
     remote = remote_target(file.path, allow_remote=allow_remote)
     sidecar = None if remote else Path(f"{file.path}.aux.xml")
     with open_admitted(file.path, file.driver, allow_remote=allow_remote) as dataset:
@@ -205,7 +207,7 @@ def _occurring(layer: Band, file: Admitted, stated: float | None, allow_remote: 
 
     def count(window: Window) -> NDArray[np.bool_]:
         with gdal_env(allow_remote=allow_remote, cache_mb=64):  # whole blocks, each read once
-            return _present(*_read(layer, window, allow_remote, threads=1), layer, window, stated)
+            return _present(*read_layer(layer, window, allow_remote, threads=1), layer, window, stated)
 
     present = np.zeros(MOST + 1, bool)
     with ThreadPoolExecutor(usable_threads()) as pool:
@@ -254,7 +256,7 @@ def _valid(raw: NDArray[Any], stated: float | None) -> NDArray[np.bool_] | None:
     return valid
 
 
-def _read(
+def read_layer(
     layer: Band, window: Window, allow_remote: bool, threads: int | None = None
 ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
     """The file's numbers in a window, and where its mask or alpha band has data."""

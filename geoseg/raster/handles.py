@@ -28,22 +28,29 @@ T = TypeVar("T")
 
 
 def dataset_of(
-    layer: Band, *, threads: int, allow_remote: bool, target: GeoBox | None = None, flags: bool = False
+    layer: Band,
+    *,
+    threads: int,
+    allow_remote: bool,
+    target: GeoBox | None = None,
+    flags: bool = False,
+    nearest: bool = False,
 ) -> Dataset:
-    """The open dataset that holds a layer, with ``target`` warped onto that grid; a file that was replaced is opened anew.
+    """The open dataset that holds a layer; a file that was replaced is opened anew.
 
+    With ``target`` it is warped onto that grid, as ``flags`` and ``nearest`` say (:func:`geoseg.raster.align.warped`).
     To be called, and read from, inside :func:`geoseg.raster.env.gdal_env`.
     """
     remote = remote_target(layer.path, allow_remote=allow_remote)
     file = layer.path if remote else stamp(layer.path)
-    view = (layer.grid, target, layer.nodata, layer.mask, flags) if target is not None else None
+    view = (layer.grid, target, layer.nodata, layer.mask, flags, nearest) if target is not None else None
 
     def open_it(stack: ExitStack) -> Dataset:
         dataset = stack.enter_context(open_admitted(layer.path, layer.driver, allow_remote=allow_remote))
         if target is None or layer.grid is None:
             return dataset
         return stack.enter_context(
-            warped(dataset, layer.grid, target, nodata=layer.nodata, alpha=layer.mask, flags=flags)
+            warped(dataset, layer.grid, target, nodata=layer.nodata, alpha=layer.mask, flags=flags, nearest=nearest)
         )
 
     return _kept.get((file, layer.driver, view, threads), open_it)

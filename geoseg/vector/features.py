@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from geoseg.errors import InputRefused
+from geoseg.errors import InputRefused, UsageError
 from geoseg.grid.geobox import GeoBox
 
 Shapes = npt.NDArray[Any]
@@ -27,22 +28,59 @@ _PARTS = 1024
 """Edges are divided into pieces of about this share of the raster's side: a bend is off by less than 1e-6 of it."""
 
 
-def read_features(path: str | Path) -> Any:
-    """Read the first layer of a vector file as a GeoDataFrame with a CRS; its index holds the features' ids.
+def read_features(path: str | Path, *, layer: str | None = None, assume_crs: str | None = None) -> Any:
+    """Read a layer of a vector file (the first, if not named) as a GeoDataFrame with a CRS; its index holds the features' ids.
 
     The format is that of the name, and the first bytes have to agree: OGR looks at contents, and some of what it
-    knows names other files.
+    knows names other files. ``assume_crs`` is the CRS of a file that names none.
 
     Raises
     ------
     InputRefused
-        ``NOT_FOUND``, ``FORMAT``, ``NO_CRS``.
+        ``NOT_FOUND``, ``FORMAT``, ``GEOM_TYPE`` (a table without geometries), ``NO_CRS``.
+    UsageError
+        ``CRS_BAD``: ``assume_crs`` is none.
     """
     import geopandas
+    import pyproj
+
+    def read() -> Any:
+        if Path(path).suffix.lower() == ".parquet":
+            return geopandas.read_parquet(path)
+        return geopandas.read_file(path, fid_as_index=True, **({} if layer is None else {"layer": layer}))
+
+    frame = _distrusted(Path(path), read)
+    if not isinstance(frame, geopandas.GeoDataFrame):
+        raise InputRefused.of("GEOM_TYPE", path, "holds no geometries", "Polygons are needed")
+    if frame.crs is None and assume_crs is not None:
+        try:
+            return frame.set_crs(assume_crs)
+        except pyproj.exceptions.CRSError:
+            raise UsageError.of(
+                "CRS_BAD", assume_crs, "not a CRS that PROJ knows", "Write it like EPSG:32632"
+            ) from None
+    if frame.crs is None:
+        raise InputRefused.of(
+            "NO_CRS", path, "has no CRS", "Write the polygons with one, such as a GeoPackage from QGIS"
+        )
+    return frame
+
+
+def layers_of(path: str | Path) -> list[str]:
+    """Names of the layers with geometries of a vector file, in its order; refused as by :func:`read_features`."""
+    import pyogrio
+
+    if Path(path).suffix.lower() == ".parquet":
+        return [Path(path).stem]
+    told = _distrusted(Path(path), lambda: pyogrio.list_layers(path))
+    return [str(name) for name, kind in told if kind is not None]
+
+
+def _distrusted(path: Path, read: Callable[[], Any]) -> Any:
+    """What ``read`` makes of a file whose first bytes are those of its name's format; else ``NOT_FOUND`` or ``FORMAT``."""
     import pyogrio
     import shapely
 
-    path = Path(path)
     if not path.is_file():
         raise InputRefused.of("NOT_FOUND", path, "is not a file", "Check the path")
     suffix = path.suffix.lower()
@@ -57,24 +95,17 @@ def read_features(path: str | Path) -> Any:
             raise InputRefused.of("FORMAT", path, f"is not what {suffix} says", "Check the file in QGIS")
         with warnings.catch_warnings():  # of attributes that nobody looks at
             warnings.simplefilter("ignore")
-            frame = (
-                geopandas.read_parquet(path) if suffix == ".parquet" else geopandas.read_file(path, fid_as_index=True)
-            )
+            return read()
     except InputRefused:
         raise
     except errors as error:
         raise InputRefused.of("FORMAT", path, f"cannot be read ({error})", "Check the file in QGIS") from None
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise InputRefused.of("GEOM_TYPE", path, "holds no geometries", "Polygons are needed")
-    if frame.crs is None:
-        raise InputRefused.of(
-            "NO_CRS", path, "has no CRS", "Write the polygons with one, such as a GeoPackage from QGIS"
-        )
-    return frame
 
 
-def onto_pixels(geobox: GeoBox, shapes: Shapes, crs: Any) -> Shapes:
+def onto_pixels(geobox: GeoBox, shapes: Shapes, crs: Any, *, polygons: bool = True) -> Shapes:
     """The parts of polygons that are about a raster, in its pixel coordinates (col, row); empty where there are none.
+
+    Points and lines too where ``polygons`` is False.
 
     They are cut out first, because most projections have no place for the far side of the Earth, and their edges are
     divided, because a straight edge of one CRS is bent in another. A longitude means the same a turn on.
@@ -82,7 +113,7 @@ def onto_pixels(geobox: GeoBox, shapes: Shapes, crs: Any) -> Shapes:
     import shapely
 
     inverse = ~geobox.affine
-    in_crs = _in_crs_of(geobox, shapes, crs)
+    in_crs = _in_crs_of(geobox, shapes, crs, polygons)
     made: Shapes = shapely.transform(in_crs, lambda xy: np.column_stack(_apply(inverse, xy)))
     return made
 
@@ -99,7 +130,7 @@ def polygons_only(shapes: Shapes) -> Shapes:
     return out
 
 
-def _in_crs_of(geobox: GeoBox, shapes: Shapes, crs: Any) -> Shapes:
+def _in_crs_of(geobox: GeoBox, shapes: Shapes, crs: Any, polygons: bool) -> Shapes:
     import shapely
     from pyproj import CRS, Transformer
 
@@ -124,7 +155,7 @@ def _in_crs_of(geobox: GeoBox, shapes: Shapes, crs: Any) -> Shapes:
         both = ~shapely.is_empty(whole) & ~shapely.is_empty(more)
         whole = np.where(shapely.is_empty(whole), more, whole)
         whole[both] = shapely.union(whole[both], more[both])
-    return polygons_only(whole)
+    return polygons_only(whole) if polygons else whole
 
 
 def _apply(affine: Any, xy: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

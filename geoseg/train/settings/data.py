@@ -24,6 +24,9 @@ class LabelSettings(Settings):
     field: str = Field("class", description="column of a vector file with class names or codes")
     width: float = Field(0.0, ge=0, description="points and lines are drawn this wide, metres; 0: one pixel")
     all_touched: bool = Field(False, description="burn every pixel that a polygon touches, not those by their centre")
+    background: str | None = Field(
+        None, description="class of the pixels that no feature of a vector file covers; None: they have no label"
+    )
     assume_crs: str | None = Field(None, description="CRS of labels that name none")
 
     @model_validator(mode="before")
@@ -65,6 +68,9 @@ class ImageSettings(Settings):
     images: str
     coco: str | None = Field(None, description="a COCO file of annotations")
     voc: str | None = Field(None, description="a folder of palette PNGs, named as the images")
+    background: str | None = Field(
+        None, description="class of the pixels that no annotation of a COCO file covers; None: they have no label"
+    )
     bands: tuple[str, ...] = ("red", "green", "blue")
     res: float = Field(1.0, gt=0, description="side of a pixel, metres: for areas and distances only")
 
