@@ -22,9 +22,10 @@ FORMAT = 1
 MAX_CARD_BYTES = 4 << 20
 ARCHITECTURES = (
     "Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3", "DeepLabV3Plus",
-    "UPerNet", "Segformer", "DPT", "Conv1x1",
+    "UPerNet", "Segformer", "DPT", "Conv1x1", "Dilated",
 )  # fmt: skip
-"""Networks that a torch bundle may name: those of segmentation-models-pytorch 0.6, and one plain 1x1 convolution."""
+"""Networks that a torch bundle may name: those of segmentation-models-pytorch 0.6, a plain 1x1 convolution, and
+:class:`geoseg.model.dilated.Dilated`."""
 
 Units = Literal["reflectance", "dn"]
 Scalar = bool | int | float | str | None

@@ -10,7 +10,7 @@ import re
 
 from geoseg.model.card import NetworkSpec
 
-_ARCHITECTURES = {"Conv1x1", "Unet", "UnetPlusPlus", "Linknet", "FPN"}
+_ARCHITECTURES = {"Conv1x1", "Dilated", "Unet", "UnetPlusPlus", "Linknet", "FPN"}
 _ENCODERS = re.compile(r"none|resnet\d+|resnext\d+.*|vgg\d+(_bn)?|densenet\d+|xception|inceptionv4")
 _PARAMS = {"decoder_attention_type": None}
 

@@ -13,13 +13,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from geoseg.errors import BundleError
+from geoseg.errors import BundleError, UsageError
 from geoseg.model.card import ARCHITECTURES, NetworkSpec
+from geoseg.model.dilated import Dilated
 from geoseg.model.weights import read_tensors
 
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
 
+_OWN_NETWORKS = {
+    "Conv1x1": (),
+    "Dilated": ("width", "dilations", "dropout"),
+}  # at full resolution; with their parameters
 _OWN = {"self", "encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "kwargs"}
 _TIMM = {"DPT": {"img_size", "dynamic_img_size"}}
 _HEADS = {"EfficientNetEncoder": ("_conv_head", "_bn1")}  # of the classifier that the encoder was made from
@@ -35,9 +40,8 @@ def build(spec: NetworkSpec) -> nn.Module:
     BundleError
         ``CARD``: an architecture, encoder or parameter that does not exist or does not fit.
     """
-    if spec.architecture == "Conv1x1":
-        _check_params(spec, set())
-        return nn.Conv2d(spec.in_channels, spec.classes, 1)
+    if spec.architecture in _OWN_NETWORKS:
+        return _construct_own(spec)
     network = _construct(spec)
     _drop_unused(network)
     return network
@@ -102,9 +106,35 @@ def class_index(network: nn.Module, images: np.ndarray) -> np.ndarray:
 
 def adopt(spec: NetworkSpec, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The weights without those of encoder parts that never run and that :func:`build` leaves out."""
-    whole = _construct(spec).state_dict().keys() if spec.architecture != "Conv1x1" else set()
+    whole = set() if spec.architecture in _OWN_NETWORKS else _construct(spec).state_dict().keys()
     unused = whole - build(spec).state_dict().keys()
     return {name: values for name, values in weights.items() if name not in unused}
+
+
+def scale_logits(spec: NetworkSpec, weights: Mapping[str, np.ndarray], factor: float) -> dict[str, np.ndarray]:
+    """The weights with all logits multiplied by ``factor``: temperature scaling folded into the last layer.
+
+    Classes stay as they are but for ties that rounding decides. What follows the last layer (upsampling) is linear.
+
+    Raises
+    ------
+    UsageError
+        ``FACTOR``: not a positive number.
+    BundleError
+        ``WEIGHTS``: the state dict lacks the last layer.
+    """
+    if not (math.isfinite(factor) and factor > 0):
+        raise UsageError.of("FACTOR", factor, "logits cannot be multiplied by it", "Give a positive number")
+    layer = _last_layer(build(spec))
+    names = [f"{layer}.{part}".lstrip(".") for part in ("weight", "bias")]
+    if names[0] not in weights:
+        raise BundleError.of(
+            "WEIGHTS", names[0], "is not among the weights", "Weights and network are not of one model"
+        )
+    scaled = {
+        name: np.asarray(weights[name] * np.float64(factor), weights[name].dtype) for name in names if name in weights
+    }
+    return {**weights, **scaled}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +195,18 @@ def _drop_unused(network: nn.Module) -> None:
 
 
 def _stride(spec: NetworkSpec, network: nn.Module) -> int:
-    if spec.architecture == "Conv1x1":
+    if spec.architecture in _OWN_NETWORKS:
         return 1
     encoder: Any = network.encoder
     strides = getattr(encoder, "output_strides", None) or [encoder.output_stride]
     return math.lcm(*(int(stride) for stride in strides)) * _PYRAMID.get(spec.architecture, 1)
+
+
+def _last_layer(network: nn.Module) -> str:
+    """Name of the last convolution: of the head, where a network of smp has one."""
+    head = getattr(network, "segmentation_head", network)
+    layers = [part for part in head.modules() if isinstance(part, nn.Conv2d)]
+    return next(name for name, part in network.named_modules() if part is layers[-1])
 
 
 def _is_fixed(spec: NetworkSpec) -> bool:
@@ -194,6 +231,17 @@ def _check_params(spec: NetworkSpec, known: set[str]) -> None:
         numbers = value if isinstance(value, tuple | list) else [value]
         if any(isinstance(number, int | float) and abs(number) > 65536 for number in numbers):
             raise _misfit(spec, f"has a parameter {key} beyond 65536")
+
+
+def _construct_own(spec: NetworkSpec) -> nn.Module:
+    _check_params(spec, set(_OWN_NETWORKS[spec.architecture]))
+    if spec.architecture == "Conv1x1":
+        return nn.Conv2d(spec.in_channels, spec.classes, 1)
+    params: dict[str, Any] = dict(spec.params)
+    try:
+        return Dilated(spec.in_channels, spec.classes, **params)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise _misfit(spec, f"cannot be made: {error}") from error
 
 
 def _misfit(spec: NetworkSpec, what: str) -> BundleError:

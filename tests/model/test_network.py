@@ -39,6 +39,7 @@ UNETS = [
 # architecture, chip size, total stride, whether it takes one chip size only
 CASES = [
     (spec("Conv1x1", "none"), 64, 1, False),
+    (spec("Dilated", "none", (("dilations", (1, 2)), ("width", 8))), 64, 1, False),
     (spec("Unet", params=UPSIDE), 64, 8, False),
     slow(spec("Unet"), 64, 32, False),
     (spec("UnetPlusPlus", params=UPSIDE), 64, 8, False),
@@ -134,6 +135,8 @@ def test_stages_that_never_run_are_left_out_and_change_nothing(tmp_path: Path) -
         spec("Unet", params=(("encoder_depth", 9),)),
         spec("Unet", params=(("decoder_channels", (1 << 40, 1, 1, 1, 1)),)),
         spec("Conv1x1", "none", (("bias", False),)),
+        spec("Dilated", "none", (("width", -4),)),
+        spec("Dilated", "none", (("dilations", (1, "2")),)),
         spec("DPT"),
     ],
     ids=str,
