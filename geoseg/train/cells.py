@@ -138,13 +138,12 @@ def _count(scene: LabelledScene, side: int) -> SceneCells:
     at, counts, invalid = [], [], 0
     for window in blocks_of(scene.shape, side):
         label = scene.labels.read(window)
-        labelled = np.isin(label, scene.legend.values)
-        if not labelled.any():
+        if (label == scene.legend.nodata).all():
             continue
         row, col, inside = by_cells(read_index(scene, window), side, classes)
         at.append((row + window.row // side) * empty.lattice[1] + col + window.col // side)
         counts.append(inside)
-        invalid += int(labelled.sum()) - int(inside.sum())
+        invalid += int((index_of(scene.legend)[label] != IGNORE).sum()) - int(inside.sum())
     if not at:
         return replace(empty, invalid=invalid)
     order = np.argsort(np.concatenate(at))

@@ -79,10 +79,11 @@ class Streamed:
 
     def centres(self, window: Window) -> Index:
         """(rows, cols): the class index of pixels at which a crop may be centred, else ``IGNORE``."""
-        label = self.scene.labels.read(window)
-        trained = self.split.read(window) == TRAIN
-        if not (trained & np.isin(label, self.scene.legend.values)).any():
-            return np.full(window.shape, IGNORE, np.uint8)
+        nothing = np.full(window.shape, IGNORE, np.uint8)
+        if (self.scene.labels.read(window) == self.scene.legend.nodata).all():
+            return nothing
+        if not (self.split.read(window) == TRAIN).any():
+            return nothing
         around = window.buffer(self.rule.size, self.shape)
         return centres(self.read(around).index, around, window, split=self.split, rule=self.rule)
 
