@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from affine import Affine
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
@@ -25,11 +27,14 @@ from geoseg.raster.env import GDAL_ERRORS, gdal_env, is_locked, undecodable_mess
 from geoseg.raster.georef import geobox_of
 from geoseg.raster.sniff import MAX_BANDS, remote_target, sniff
 
-DRIVERS = ("GTiff", "JP2OpenJPEG")
+DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
+"""The last two for pictures without georeference only: :func:`admit_picture`."""
+PICTURE_CRS = CRS.from_string("+proj=laea +lat_0=0 +lon_0=0 +datum=WGS84 +units=m +type=crs").to_wkt()
+"""Metres on a plane of true areas, for pictures that have no place on Earth."""
 _MAX_BLOCK_BYTES = 128 << 20
 _BOMB_BYTES = 128 << 20
-_BOMB_RATIO = {"GTiff": 1_000_000, "JP2OpenJPEG": 10_000}
-"""Declared bytes for each byte of the file: a sparse tiled GeoTIFF reaches 500 000, JPEG 2000 a few hundred."""
+_BOMB_RATIO = {"GTiff": 1_000_000, "JP2OpenJPEG": 10_000, "PNG": 2_000, "JPEG": 2_000}
+"""Declared bytes for each byte of the file: a sparse tiled GeoTIFF reaches 500 000, JPEG 2000 a few hundred, deflate 1032."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +100,35 @@ def admit(
     """
     name = str(path)
     sniffed = sniff(path, allow_remote=allow_remote)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with open_admitted(path, sniffed.driver, allow_remote=allow_remote) as dataset:
-            _check_size(dataset, name, sniffed.size)
-            geobox = geobox_of(dataset, name, assume_crs=assume_crs)
-            if not palette_ok and is_palette(dataset):
-                what = "a palette image: its numbers are colours or classes, not measurements"
-                raise InputRefused.of("PALETTE", name, what, "Use the original bands")
-            decoded = decode(dataset, budget=pixel_budget) if pixels else None
-            return _describe(dataset, name, geobox, sniffed.size, decoded)
+    with open_admitted(path, sniffed.driver, allow_remote=allow_remote) as dataset:
+        _check_size(dataset, name, sniffed.size)
+        geobox = geobox_of(dataset, name, assume_crs=assume_crs)
+        if not palette_ok and is_palette(dataset):
+            what = "a palette image: its numbers are colours or classes, not measurements"
+            raise InputRefused.of("PALETTE", name, what, "Use the original bands")
+        decoded = decode(dataset, budget=pixel_budget) if pixels else None
+        return _describe(dataset, name, geobox, sniffed.size, decoded)
+
+
+def admit_picture(path: str | Path, corner: tuple[float, float], res: float) -> Admitted:
+    """Say what a TIFF, PNG or JPEG picture is, or refuse it; what it says of its place on Earth, if anything, is left out.
+
+    Parameters
+    ----------
+    corner, res
+        Upper left corner and side of a pixel in metres of :data:`PICTURE_CRS`, where its pixels are put.
+
+    Raises
+    ------
+    InputRefused
+        As :func:`admit`, but for a place on Earth and for palettes.
+    """
+    name = str(path)
+    sniffed = sniff(path, pictures=True)
+    with open_admitted(path, sniffed.driver) as dataset:
+        _check_size(dataset, name, sniffed.size)
+        place = Affine.translation(*corner) @ Affine.scale(res, -res)
+        return _describe(dataset, name, GeoBox.of(dataset.shape, place, PICTURE_CRS), sniffed.size, None)
 
 
 @contextmanager
@@ -119,7 +143,9 @@ def open_admitted(path: str | Path, driver: str, *, allow_remote: bool = False) 
     held = nullcontext() if is_locked(allow_remote=allow_remote) else gdal_env(allow_remote=allow_remote)
     with undecodable_messages_ignored(), held:
         try:
-            dataset = rasterio.open(target, driver=driver, sharing=False)
+            with warnings.catch_warnings():  # whether a place on Earth is needed is the caller's question
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                dataset = rasterio.open(target, driver=driver, sharing=False)
         except GDAL_ERRORS as error:
             raise InputRefused.of(
                 "OPEN", path, _reason(error, target), "Check the file, or rewrite it with gdal_translate"

@@ -56,8 +56,10 @@ class Sniffed:
     size: int
 
 
-def sniff(path: str | Path, *, allow_remote: bool = False) -> Sniffed:
+def sniff(path: str | Path, *, allow_remote: bool = False, pictures: bool = False) -> Sniffed:
     """Look at a path and at the file's own bytes; refuse what is no plain GeoTIFF or JPEG 2000 file.
+
+    ``pictures`` takes PNG and JPEG files too, which have no place on Earth.
 
     Raises
     ------
@@ -75,7 +77,9 @@ def sniff(path: str | Path, *, allow_remote: bool = False) -> Sniffed:
         raise InputRefused.of("EMPTY_FILE", path, "the file has no bytes", "Copy or download it again")
     try:
         with open(path, "rb") as file:
-            return Sniffed(os.path.abspath(path), _check_bytes(path, file, size), size)
+            picture = _picture(file.read(4)) if pictures else None
+            file.seek(0)
+            return Sniffed(os.path.abspath(path), picture or _check_bytes(path, file, size), size)
     except OSError as error:
         raise InputRefused.of(
             "OPEN", path, error.strerror or str(error), "Check the file's permissions and its disk"
@@ -120,6 +124,11 @@ def check_local(path: str | Path, *, folder_ok: bool = False) -> int:
             "NOT_A_FILE", path, f"this is {kind}, not a raster file", "Name a GeoTIFF or JPEG 2000 file"
         )
     return found.st_size
+
+
+def _picture(head: bytes) -> str | None:
+    """The driver of a PNG or JPEG file."""
+    return "PNG" if head == b"\x89PNG" else "JPEG" if head[:3] == b"\xff\xd8\xff" else None
 
 
 def _check_bytes(path: str | Path, file: BinaryIO, size: int) -> str:

@@ -95,7 +95,7 @@ def metres_per_pixel(geobox: GeoBox, places: NDArray[np.float64]) -> NDArray[np.
         for sign in (-1, 1):
             x, y = col + sign * half_col, row + sign * half_row
             ends += way.transform(a * x + b * y + c, d * x + e * y + f)
-        sides.append(geod.inv(*ends)[2])
+        sides.append(geod.inv(ends[0], ends[1], ends[2], ends[3])[2])
     return np.column_stack(sides)
 
 
