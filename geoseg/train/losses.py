@@ -22,9 +22,9 @@ from geoseg.errors import UsageError
 from geoseg.train.boundary_loss import boundary
 from geoseg.train.labels import IGNORE
 from geoseg.train.lovasz import lovasz
-from geoseg.train.settings.fit import LossSettings
+from geoseg.train.settings.fit import LossName, LossSettings
 
-_WEIGHED = ("cross_entropy", "focal")
+_WEIGHED: tuple[LossName, ...] = ("cross_entropy", "focal")
 _TINY = 1e-7
 
 
