@@ -102,19 +102,20 @@ class Augmenter:
             index with ``IGNORE`` where the map shows a place outside of what was read. All are contiguous and new.
         """
         if draw.source is None and valid.shape[-1] == self.crop:
-            arranged = draw.geometry.arranged
-            image, valid, index = arranged(image), arranged(valid), arranged(index)
+            image, valid, index = (
+                np.array(draw.geometry.arranged(array), order="C") for array in (image, valid, index)
+            )
         else:
             source = draw.geometry.source() if draw.source is None else draw.source
             image, valid, index = resample(source, image, valid, index)
         rng = np.random.default_rng(draw.seed)
         light = draw_light(self.settings, self.crop, rng)
         if light is not None:
-            image = lit(image, light, self.dark)
-        image = np.array(disturb(image, self.settings, rng), np.float32, order="C")
+            lit(image, light, self.dark)
+        disturb(image, self.settings, rng)
         if not valid.all():
             np.copyto(image, np.float32(0), where=~valid)
-        return image, np.array(valid, order="C"), np.array(index, order="C")
+        return image, valid, index
 
     def mix(self, rng: np.random.Generator, images: Image, valid: Bools, index: Index) -> tuple[Image, Bools, Index]:
         """Copy-paste, then CutMix, between the crops of a batch.

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.train.augment.surface import Floats, knots, surface
+from geoseg.train.labels import IGNORE
 from geoseg.train.settings.augment import AugmentSettings
-
-IGNORE = 255
 
 Image = NDArray[np.float32]
 Bools = NDArray[np.bool_]

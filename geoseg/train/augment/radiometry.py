@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,48 +16,47 @@ _RANGE = np.float32(3.0)
 the same value wherever it stands; what lies beyond (clouds, glint) stays as it is."""
 
 
-def disturb(image: Image, settings: AugmentSettings, rng: np.random.Generator) -> Image:
-    """Gamma, then gain and offset, then noise, then missing bands.
+def disturb(image: Image, settings: AugmentSettings, rng: np.random.Generator) -> None:
+    """Gamma, then gain and offset, then noise, then missing bands, in place.
 
     Parameters
     ----------
     image
-        (bands, rows, cols), normalized: in standard deviations from each band's mean.
+        (bands, rows, cols), normalized: in standard deviations from each band's mean. Nodata does not stay 0: the caller
+        sets it again.
     settings
         What is 0 is left out.
     rng
         All randomness.
-
-    Returns
-    -------
-    ndarray
-        float32, new unless nothing is on. Nodata is not kept: the caller sets it to 0 again.
     """
     bands = (len(image), 1, 1)
     if settings.gamma:
         exponent = np.exp(rng.uniform(-1, 1, bands) * np.log1p(settings.gamma)).astype(np.float32)
-        image = with_gamma(image, exponent)
+        bend(image, exponent)
     if settings.gain:
-        image = image * rng.uniform(1 - settings.gain, 1 + settings.gain, bands).astype(np.float32)
+        image *= rng.uniform(1 - settings.gain, 1 + settings.gain, bands).astype(np.float32)
     if settings.offset:
-        image = image + rng.standard_normal(bands, np.float32) * np.float32(settings.offset)
+        image += rng.standard_normal(bands, np.float32) * np.float32(settings.offset)
     if settings.noise:
-        noise = rng.standard_normal(image.shape, np.float32)
-        noise *= np.float32(settings.noise)
-        noise += image
-        image = noise
+        image += normals(image.shape, rng) * np.float32(settings.noise)
     if settings.drop_bands:
-        kept = kept_bands(rng, len(image), settings.drop_bands)
-        if not kept.all():
-            image = np.where(kept[:, None, None], image, np.float32(0))
-    return image
+        image[~kept_bands(rng, len(image), settings.drop_bands)] = 0
 
 
-def with_gamma(image: Image, exponent: Image) -> Image:
+def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Image:
+    """Normal numbers to 16 bits: quantiles picked by random integers, four times as fast as the exact ones."""
+    return _quantiles().take(rng.integers(0, 1 << 16, shape, np.uint16), mode="clip")
+
+
+def bend(image: Image, exponent: Image) -> None:
     """Raise each band to its exponent (bands, 1, 1) on its range, whose ends stay where they are; below 1 is brighter."""
-    share = (np.clip(image, -_RANGE, _RANGE) + _RANGE) / (2 * _RANGE)
-    changed: Image = image + (np.power(share, exponent) - share) * (2 * _RANGE)
-    return changed
+    share = np.clip(image, -_RANGE, _RANGE)
+    share += _RANGE
+    share /= 2 * _RANGE
+    bent = share**exponent
+    bent -= share
+    bent *= 2 * _RANGE
+    image += bent
 
 
 def kept_bands(rng: np.random.Generator, count: int, chance: float) -> NDArray[np.bool_]:
@@ -64,3 +65,12 @@ def kept_bands(rng: np.random.Generator, count: int, chance: float) -> NDArray[n
     if not kept.any():
         kept[spared] = True
     return kept
+
+
+@cache
+def _quantiles() -> Image:
+    from scipy.special import ndtri
+
+    table: Image = ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float32)
+    table.flags.writeable = False
+    return table

@@ -36,15 +36,17 @@ def dark_of(bands: Sequence[BandSpec]) -> NDArray[np.float32]:
     )
 
 
-def lit(image: Image, light: Floats, dark: NDArray[np.float32]) -> Image:
-    """Multiply scene values by ``light`` (rows, cols), given and returned as normalized values (bands, rows, cols).
+def lit(image: Image, light: Floats, dark: NDArray[np.float32]) -> None:
+    """Multiply the scene values behind a normalized image (bands, rows, cols) by ``light`` (rows, cols), in place.
 
-    With value = normalized * std + mean, value * light is normalized * light + (light - 1) * mean / std.
+    With value = normalized * std + mean, value * light is (normalized + mean / std) * light - mean / std. Bands that the
+    sun does not light stay.
     """
     factor = light.astype(np.float32)
-    shift = dark[:, None, None]
-    changed: Image = image * factor + (factor - np.float32(1)) * shift
-    return changed if not np.isnan(dark).any() else np.where(np.isnan(shift), image, changed)
+    for band in np.flatnonzero(~np.isnan(dark)):
+        image[band] += dark[band]
+        image[band] *= factor
+        image[band] -= dark[band]
 
 
 def draw_light(settings: AugmentSettings, size: int, rng: np.random.Generator) -> Floats | None:
