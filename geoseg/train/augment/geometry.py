@@ -82,7 +82,7 @@ class Geometry:
             moved = surface(self.warp, self.size, self.spacing)
             row, col = row + moved[0], col + moved[1]
         cos, sin = math.cos(math.radians(self.angle)) / self.zoom, math.sin(math.radians(self.angle)) / self.zoom
-        return self.arranged(np.stack([cos * row + sin * col, cos * col - sin * row]))
+        return np.ascontiguousarray(self.arranged(np.stack([cos * row + sin * col, cos * col - sin * row])))
 
     def arranged(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array (..., size, size) turned and mirrored, by places alone: a view."""

@@ -27,6 +27,8 @@ _BRIGHTEST = 2.0
 """Slopes that face a low sun are at most so much brighter than flat ground."""
 _DARKEST, _BRIGHT_SHADOW = 0.3, 0.7
 """Share of the light that is left in a cloud's shadow: that of the sky."""
+_RAGGED, _EDGE = 0.5, 0.1
+"""Share of its radius by which a shadow's outline wanders at most, and share of a crop by which it is soft."""
 
 
 def dark_of(bands: Sequence[BandSpec]) -> NDArray[np.float32]:
@@ -81,11 +83,11 @@ def cloud_shadow(size: int, rng: np.random.Generator) -> Floats:
     """Light under one cloud, (size, size): 1 outside, less inside, soft at the edge."""
     row, col = rng.uniform(0, size, 2)
     radius, left = size * rng.uniform(0.15, 0.45), rng.uniform(_DARKEST, _BRIGHT_SHADOW)
-    spacing = size / _HILLS[1]
+    spacing = size / _HILLS[0]
     count = knots(size, spacing)
     ragged = surface(rng.uniform(-1, 1, (count, count)), size, spacing)
     line = np.arange(size) + 0.5
-    away = np.hypot(line[:, None] - row, line[None, :] - col) / radius
-    inside = np.clip((1 + ragged - away) * radius / max(size / 16, 2) + 0.5, 0, 1)  # the edge is size / 16 wide
+    away = np.hypot(line[:, None] - row, line[None, :] - col)
+    inside = np.clip((radius * (1 + ragged * _RAGGED) - away) / max(size * _EDGE, 2) + 0.5, 0, 1)
     soft = inside * inside * (3 - 2 * inside)
     return np.asarray(1 - (1 - left) * soft)
