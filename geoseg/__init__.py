@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from geoseg.config import PolygonizeSettings, SegmentSettings, SieveSettings
+    from geoseg.config import EvaluateSettings, PolygonizeSettings, SegmentSettings, SieveSettings
     from geoseg.errors import GeosegError
     from geoseg.jobs.area import AreaTable, area
+    from geoseg.jobs.evaluate import EvaluateResult, evaluate
     from geoseg.jobs.segment import SegmentResult, segment
     from geoseg.jobs.sieve import SieveResult, sieve
     from geoseg.jobs.vectorize import PolygonizeResult, polygonize
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AreaTable",
     "Bundle",
+    "EvaluateResult",
+    "EvaluateSettings",
     "GeosegError",
     "Legend",
     "PolygonizeResult",
@@ -34,6 +37,7 @@ __all__ = [
     "SieveResult",
     "SieveSettings",
     "area",
+    "evaluate",
     "open_bundle",
     "open_scene",
     "polygonize",
@@ -44,6 +48,8 @@ __all__ = [
 _HOME = {
     "AreaTable": "jobs.area",
     "Bundle": "model.bundle",
+    "EvaluateResult": "jobs.evaluate",
+    "EvaluateSettings": "config",
     "GeosegError": "errors",
     "Legend": "legend",
     "PolygonizeResult": "jobs.vectorize",
@@ -54,6 +60,7 @@ _HOME = {
     "SieveResult": "jobs.sieve",
     "SieveSettings": "config",
     "area": "jobs.area",
+    "evaluate": "jobs.evaluate",
     "open_bundle": "model.bundle",
     "open_scene": "raster.scene",
     "polygonize": "jobs.vectorize",

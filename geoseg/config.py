@@ -139,6 +139,32 @@ class PolygonizeSettings(Settings):
     progress: str | None = Field(None, description="file that gets one JSON line for each strip")
 
 
+class EvaluateSettings(Settings):
+    """How labels are read, which pixels are scored, and how the bundle predicts."""
+
+    recode: dict[int | str, int | str] = Field({}, description="codes or names of the labels to class values or names")
+    label_field: str = Field("class", description="column of a vector file with class names or codes")
+    label_layer: str | None = Field(None, description="layer of a vector file; needed where there are several")
+    label_band: int | None = Field(None, ge=1, description="band of a raster; needed where there are several")
+    label_nodata: int | None = Field(None, description="code of a raster that means no label; None: what the file says")
+    label_width: float = Field(0.0, ge=0, description="points and lines are drawn this wide, metres; 0: one pixel")
+    aoi: str | None = Field(None, description="file of polygons; only pixels inside are scored")
+    zones: str | None = Field(None, description="file of polygons that are scored each by itself as well")
+    zone_field: str | None = Field(None, description="column with the zones' names; their ids by default")
+    boundary: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="distance of boundary F1 and IoU, metres; 0: two pixels"
+    )
+    intervals: Literal["jackknife", "bootstrap"] = "jackknife"
+    seed: int = Field(0, ge=0, description="of the bootstrap")
+    tta: bool = False
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    backend: Literal["auto", "torch", "onnx", "openvino"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    batch_size: int | None = Field(None, ge=1, description="chips in one forward pass; None: what fits the device")
+    threads: int | None = Field(None, ge=1, description="threads; None: the processors")
+    overwrite: bool = False
+
+
 class SegmentSettings(Settings):
     """How a scene becomes a mask, polygons and areas."""
 

@@ -32,6 +32,7 @@ VERBS = {
     "sieve": "A class raster without small regions: each joins its neighbour.",
     "area": "Areas by class, and by zone, on the ellipsoid.",
     "train": "A bundle from a labelled scene.",
+    "evaluate": "How good a bundle is on a labelled scene: scores with intervals, map of errors.",
     "bundle": "Look at a bundle, check it, take one in.",
 }
 

@@ -32,8 +32,10 @@ def progress_bar(*, quiet: bool) -> Iterator[Report | None]:
 
 
 @contextmanager
-def strip_bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Give a callback for the strips of a raster (done, of all); None when there is nobody to look."""
+def strip_bar(
+    *, quiet: bool, name: str = "polygonize", of: str = "strips"
+) -> Iterator[Callable[[int, int], None] | None]:
+    """Give a callback for the strips, or other parts, of a raster (done, of all); None when there is nobody to look."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -42,8 +44,8 @@ def strip_bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     if quiet or not console.is_terminal:
         yield None
         return
-    with Bar("polygonize", BarColumn(), MofNCompleteColumn(), "strips", TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("polygonize", total=None)
+    with Bar(name, BarColumn(), MofNCompleteColumn(), of, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -20,8 +20,9 @@ from geoseg.train.boundary import SLACK, Disc, boundary_kinds, ground_size
 from geoseg.train.confusion import Confusion
 from geoseg.train.counts import Bytes, Marks, boundary_marks, confidence_marks, pair_marks
 from geoseg.train.intervals import LEVEL, REPLICATES, Method
+from geoseg.train.labelled import distinct_names
 from geoseg.train.labels import IGNORE, index_of
-from geoseg.train.mapper import Bools, Labelled, Mapper, Piece, Where
+from geoseg.train.mapper import Bools, Labelled, Mapper, Piece, Where, labelled_where
 from geoseg.train.pairs import Pairs
 from geoseg.train.scores import UNITS, class_names, confusion_table, scores_of
 from geoseg.train.split import SceneSplit, Split
@@ -134,17 +135,17 @@ def evaluate(
         ``BOUNDARY``: the distance is less than a pixel.
     """
     legend = mapper.legend
-    names, notes = _names(scenes), []
+    names, notes = distinct_names([scene.name for scene in scenes]), []
     distance = _distance(measures.boundary, scenes)
     by_scene: dict[str, Tally] = {}
     by_zone: dict[str, Tally] = {}
     for i, (name, scene) in enumerate(zip(names, scenes, strict=True)):
         tally = Tally(legend.values)
         groups = _Groups(name, tally, zones[i] if zones else None, by_zone)
-        wanted = _wanted(scene, legend, where[i] if where else None)
+        wanted = labelled_where(scene, legend, where[i] if where else None)
         with Pairs.blank(scene.shape) as pairs:
             for piece in mapper.pieces(scene, wanted, confidence=measures.calibration):
-                _count(piece, wanted, pairs, groups=groups, index=index_of(legend))
+                _count(piece, pairs, groups, index_of(legend))
                 if on_piece:
                     on_piece(piece.window)
             if not tally.cells:
@@ -207,24 +208,10 @@ class _Groups:
                 self.by_zone.setdefault(key, Tally(self.tally.values)).join(counted)
 
 
-def _wanted(scene: Labelled, legend: Legend, where: Where | None) -> Where:
-    known = index_of(legend) != IGNORE
-
-    def wanted(window: Window) -> Bools:
-        labelled: Bools = known[scene.labels.read(window)]
-        if where is not None and labelled.any():
-            labelled &= where(window)
-        return labelled
-
-    return wanted
-
-
-def _count(piece: Piece, wanted: Where, pairs: Pairs, *, groups: _Groups, index: Bytes) -> None:
+def _count(piece: Piece, pairs: Pairs, groups: _Groups, index: Bytes) -> None:
     """Count one piece of a map."""
     classes = len(groups.tally.values)
-    scored = wanted(piece.window) & piece.valid
-    label = np.where(scored, index[piece.label], np.uint8(IGNORE))
-    mask = np.where(scored, index[piece.mask], np.uint8(IGNORE))
+    label, mask = (np.where(piece.scored, index[values], np.uint8(IGNORE)) for values in (piece.label, piece.mask))
     pairs.put(piece.window, label, mask)
     marks = [pair_marks(label, mask, classes)]
     if piece.best is not None:
@@ -257,12 +244,6 @@ def _distance(asked: float | None, scenes: Sequence[Labelled]) -> float | None:
         what = f"is less than a pixel, which is {largest:.4g} m"
         raise UsageError.of("BOUNDARY", f"{asked:g} m", what, "Give a pixel's size or more")
     return float(f"{asked or 2 * largest:.6g}")
-
-
-def _names(scenes: Sequence[Labelled]) -> list[str]:
-    """The scenes' names, numbered where several have the same."""
-    names = [scene.name for scene in scenes]
-    return [f"{name}#{i}" if names.count(name) > 1 else name for i, name in enumerate(names, start=1)]
 
 
 def _joined(one: dict[str, Tally], other: dict[str, Tally]) -> dict[str, Tally]:

@@ -21,6 +21,7 @@ from geoseg.model.bundle import BandSpec, Bundle, BundleFacts
 from geoseg.model.predict import LogitsPredictor, Predictor
 from geoseg.raster.normalize import Normalization
 from geoseg.raster.scene import Scene
+from geoseg.train.labels import IGNORE, index_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,14 +72,14 @@ class Labelled(Protocol):
 class Piece:
     """A window of a scene and its map.
 
-    ``label``: class values, the legend's nodata where there is none. ``mask``: class values, nodata where not valid or not
-    wanted. ``best``: the probability of the mask's class, float32, where it was asked for.
+    ``label`` and ``mask``: class values, the legend's nodata where there is none. ``scored``: which pixels are wanted and
+    valid. ``best``: the probability of the mask's class, float32, where it was asked for.
     """
 
     window: Window
     label: Bytes
-    valid: Bools
     mask: Bytes
+    scored: Bools
     best: Floats | None
 
 
@@ -91,6 +92,17 @@ class Mapper(Protocol):
 
     def pieces(self, scene: Labelled, wanted: Where, *, confidence: bool) -> Iterator[Piece]:
         """The map of a scene where ``wanted``."""
+
+
+def labelled_where(scene: Labelled, legend: Legend, where: Where | None) -> Where:
+    """Where a scene has a label of the legend's classes, and ``where`` allows."""
+    known = index_of(legend) != IGNORE
+
+    def wanted(window: Window) -> Bools:
+        allowed: Bools = np.ones(window.shape, bool) if where is None else where(window)
+        return allowed & known[scene.labels.read(window)] if allowed.any() else allowed
+
+    return wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +154,14 @@ class NetworkMapper:
         """The same with another network."""
         return replace(self, predictor=predictor)
 
+    def grid_of(self, shape: tuple[int, int]) -> BlockGrid:
+        """The blocks of a scene."""
+        chips = ChipGrid(shape, self.chip_size, self.halo, self.align, self.fixed_size)
+        return BlockGrid.sized(chips, self.block_size)
+
     def pieces(self, scene: Labelled, wanted: Where, *, confidence: bool) -> Iterator[Piece]:
         """Blocks of the scene; the next is read while one is in the network."""
-        chips = ChipGrid(scene.shape, self.chip_size, self.halo, self.align, self.fixed_size)
-        grid = BlockGrid.sized(chips, self.block_size)
+        grid = self.grid_of(scene.shape)
         norm = Normalization.of(scene.scene, [band.mean for band in self.bands], [band.std for band in self.bands])
         settings = StitchSettings(tta=self.tta, probabilities=confidence)
         lanes = Lanes.of(self.predictor)
@@ -166,7 +182,7 @@ class NetworkMapper:
                 normalization=norm, legend=self.legend, settings=settings, lanes=lanes, wanted=only,
             )  # fmt: skip
             best = None if made.probabilities is None else made.probabilities.max(axis=0)
-            yield Piece(block.core, label[inner], valid[inner], made.mask, best)
+            yield Piece(block.core, label[inner], made.mask, inside & valid[inner], best)
 
 
 class ModulePredictor(LogitsPredictor):

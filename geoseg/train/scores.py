@@ -104,6 +104,16 @@ def confusion_table(counts: Counts, legend: Legend) -> dict[str, Any]:
     return {"classes": class_names(legend), "counts": c.counts.tolist(), "missed": c.missed.tolist()}
 
 
+def score_at(name: str) -> int:
+    """Where an overall score stands in :func:`every_score`."""
+    return [score.name for score in OVERALL].index(name)
+
+
+def rounded(figure: float | np.floating[Any]) -> float | None:
+    """A score as JSON has it: six digits, None for NaN."""
+    return None if np.isnan(figure) else round(float(figure), 6)
+
+
 @dataclass(frozen=True, slots=True)
 class _Figures:
     value: Floats
@@ -116,12 +126,8 @@ class _Figures:
         none = bool(np.isnan(value))
         low, high = (np.clip(end[i], least, 1.0) for end in (self.low, self.high))
         return {
-            "value": _round(value),
-            "low": None if none else _round(low),
-            "high": None if none else _round(high),
-            "largest_class": _round(self.largest[i]),
+            "value": rounded(value),
+            "low": None if none else rounded(low),
+            "high": None if none else rounded(high),
+            "largest_class": rounded(self.largest[i]),
         }
-
-
-def _round(figure: float | np.floating[Any]) -> float | None:
-    return None if np.isnan(figure) else round(float(figure), 6)

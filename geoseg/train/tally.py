@@ -75,12 +75,16 @@ class Tally:
 
     def join(self, other: Tally) -> None:
         """Add the cells of another tally."""
-        while self.side < other.side:
-            self._double()
+        self.raise_to(other.side)
         times = self.side // other.side
         for (scene, row, col), counts in other.cells.items():
             self._put((scene, row // times, col // times), counts)
         self._merge()
+
+    def raise_to(self, side: int) -> None:
+        """Merge cells until they are at least ``side`` pixels large."""
+        while self.side < side:
+            self._double()
 
     def _put(self, key: Key, counts: Ints) -> None:
         self.cells[key] = self.cells[key] + counts if key in self.cells else counts.copy()
@@ -94,3 +98,14 @@ class Tally:
         self.side *= 2
         for (scene, row, col), counts in small.items():
             self._put((scene, row // 2, col // 2), counts)
+
+
+def paired(one: Tally, other: Tally) -> Ints:
+    """Counts of two maps of the same pixels by cell, side by side: int64 (cells, twice the numbers)."""
+    first, second = Tally(one.values), Tally(other.values)
+    first.join(one)
+    second.join(other)
+    first.raise_to(second.side)
+    second.raise_to(first.side)
+    assert first.cells.keys() == second.cells.keys(), "the two maps are not of the same pixels"
+    return np.concatenate([first.rows, second.rows], axis=1)
