@@ -42,13 +42,13 @@ class Shift:
         high, wide = scene.shape
         rows, cols = (np.unique(np.linspace(0, n - 1, _SIDE).round()) + 0.5 for n in (high, wide))
         cols, rows = (axis.ravel() for axis in np.meshgrid(cols, rows))
-        there = _pixels(scene, labels, np.array([cols, rows]))
+        there = pixels_of(scene, labels, np.array([cols, rows]))
         inside = np.isfinite(there).all(axis=0)
         inside &= (there >= 0).all(axis=0) & (there[0] < labels.shape[1]) & (there[1] < labels.shape[0])
         if not inside.any():
             return None
         centres = np.floor(there[:, inside] + 1e-6) + 0.5
-        moved = np.array([cols, rows])[:, inside] - _pixels(labels, scene, centres)
+        moved = np.array([cols, rows])[:, inside] - pixels_of(labels, scene, centres)
         moved = np.where(np.abs(moved) < 1e-4, 0.0, moved)
         col, row = moved.mean(axis=1)
         return cls(float(row), float(col), float(np.hypot(*moved).max()), pixel_metres(scene))
@@ -127,7 +127,7 @@ def _great_circle(places: Sequence[tuple[float, float]]) -> float:
     return 2 * _EARTH * math.asin(math.sqrt(min(haversine, 1.0)))
 
 
-def _pixels(source: GeoBox, target: GeoBox, points: Floats) -> Floats:
+def pixels_of(source: GeoBox, target: GeoBox, points: Floats) -> Floats:
     """Positions (col, row) of one grid as those of another, (2, n); NaN where the projection has no place."""
     x, y = _apply(source.affine, points)
     if not same_crs(source.crs, target.crs):
