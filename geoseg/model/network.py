@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from geoseg.errors import BundleError, UsageError
+from geoseg.errors import BundleError
 from geoseg.model.card import ARCHITECTURES, NetworkSpec
 from geoseg.model.dilated import Dilated
 from geoseg.model.weights import read_tensors
@@ -111,30 +111,31 @@ def adopt(spec: NetworkSpec, weights: Mapping[str, np.ndarray]) -> dict[str, np.
     return {name: values for name, values in weights.items() if name not in unused}
 
 
-def scale_logits(spec: NetworkSpec, weights: Mapping[str, np.ndarray], factor: float) -> dict[str, np.ndarray]:
-    """The weights with all logits multiplied by ``factor``: temperature scaling folded into the last layer.
+def encoder_names(spec: NetworkSpec) -> set[str]:
+    """Names of the tensors of the whole encoder, also of stages and heads that the network leaves out."""
+    if spec.encoder.startswith("tu-"):
+        import timm
 
-    Classes stay as they are but for ties that rounding decides. What follows the last layer (upsampling) is linear.
+        return set(timm.create_model(spec.encoder[3:], pretrained=False).state_dict())
+    from segmentation_models_pytorch.encoders import get_encoder
 
-    Raises
-    ------
-    UsageError
-        ``FACTOR``: not a positive number.
-    BundleError
-        ``WEIGHTS``: the state dict lacks the last layer.
-    """
-    if not (math.isfinite(factor) and factor > 0):
-        raise UsageError.of("FACTOR", factor, "logits cannot be multiplied by it", "Give a positive number")
-    layer = _last_layer(build(spec))
-    names = [f"{layer}.{part}".lstrip(".") for part in ("weight", "bias")]
-    if names[0] not in weights:
-        raise BundleError.of(
-            "WEIGHTS", names[0], "is not among the weights", "Weights and network are not of one model"
-        )
-    scaled = {
-        name: np.asarray(weights[name] * np.float64(factor), weights[name].dtype) for name in names if name in weights
-    }
-    return {**weights, **scaled}
+    return set(get_encoder(spec.encoder, weights=None).state_dict())
+
+
+def resized_positions(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Position embeddings (1, tokens, width) of square images for another number of tokens; as they are where none fits."""
+    from timm.layers.pos_embed import resample_abs_pos_embed
+
+    if values.ndim != 3 or len(shape) != 3 or values.shape[2] != shape[2]:
+        return values
+    for prefix in (0, 1, 2, 5):  # class token, distillation token, registers
+        sides = [math.isqrt(max(tokens - prefix, 0)) for tokens in (values.shape[1], shape[1])]
+        if all(side and side**2 == n - prefix for side, n in zip(sides, (values.shape[1], shape[1]), strict=True)):
+            tensor = torch.from_numpy(np.asarray(values, np.float32))
+            grid, before = [sides[1]] * 2, [sides[0]] * 2
+            resized = resample_abs_pos_embed(tensor, grid, before, num_prefix_tokens=prefix)
+            return np.asarray(resized.numpy())
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +201,6 @@ def _stride(spec: NetworkSpec, network: nn.Module) -> int:
     encoder: Any = network.encoder
     strides = getattr(encoder, "output_strides", None) or [encoder.output_stride]
     return math.lcm(*(int(stride) for stride in strides)) * _PYRAMID.get(spec.architecture, 1)
-
-
-def _last_layer(network: nn.Module) -> str:
-    """Name of the last convolution: of the head, where a network of smp has one."""
-    head = getattr(network, "segmentation_head", network)
-    layers = [part for part in head.modules() if isinstance(part, nn.Conv2d)]
-    return next(name for name, part in network.named_modules() if part is layers[-1])
 
 
 def _is_fixed(spec: NetworkSpec) -> bool:

@@ -126,15 +126,16 @@ def fit(
         stack.callback(getattr(batches, "close", _nothing))
         stop = stack.enter_context(signals_wait())
         begun = time.perf_counter()
-        while done < settings.steps and not state.is_over:
-            record.add(done + 1, {"loss": (value := lesson.step(done, batches)), "learning_rate": lesson.rate(done)})
+        while done < settings.steps and not state.is_over():
+            value = lesson.step(done, batches)
             done += 1
+            record.add(done, {"loss": value, "learning_rate": lesson.rate(done - 1)})
             if validate and (done % settings.validate_every == 0 or done == settings.steps):
                 record.add(done, _look(state, validate, team, step=done))
             left = (time.perf_counter() - begun) / (done - first) * (settings.steps - done)
             report(Progress(done, settings.steps, value, state.mean_iou, left))
             stopping = stop.is_asked
-            if stopping or state.is_over or done % settings.checkpoint_every == 0 or done == settings.steps:
+            if stopping or state.is_over() or done % settings.checkpoint_every == 0 or done == settings.steps:
                 record.save(done, state, samples, wait=stopping)
             if stopping:
                 record.draw()

@@ -1,13 +1,23 @@
-"""Start: the network that a training begins with."""
+"""Start: the network that a training begins with: random, with the weights of a file in its encoder, or a bundle's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import numpy.typing as npt
+import torch
 from torch import nn
 
+from geoseg.errors import BundleError, UsageError
+from geoseg.model.adapt import Adapted, Side, for_fine_tuning, with_encoder
+from geoseg.model.bundle import Bundle, open_bundle
+from geoseg.model.card import NetworkSpec
+from geoseg.model.network import build, divisor, load_weights
 from geoseg.model.stages import freeze, hold_norms
+from geoseg.model.weights import read_tensors
+from geoseg.train.settings.fit import NetworkChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +43,74 @@ class Start:
         network.train()
         if self.frozen == "encoder_and_norms":
             hold_norms(network)
+
+
+def spec_of(choice: NetworkChoice, *, bands: int, classes: int) -> NetworkSpec:
+    """The network that a job names, or that of the bundle it starts from, for so many bands and classes.
+
+    Raises
+    ------
+    BundleError
+        What :func:`geoseg.model.bundle.open_bundle` raises; ``CARD`` where the bundle holds an ONNX network.
+    """
+    if choice.start_from is None:
+        return NetworkSpec(choice.architecture, choice.encoder, bands, classes, tuple(sorted(choice.params.items())))
+    return replace(_spec(open_bundle(choice.start_from)), in_channels=bands, classes=classes)
+
+
+def begin(choice: NetworkChoice, *, bands: Sequence[str], classes: Sequence[str], seed: int) -> Start:
+    """The network that a job names, ready to be trained.
+
+    Parameters
+    ----------
+    bands, classes
+        Names, in channel order.
+    seed
+        Of the random weights; torch's own random numbers are left as they are.
+
+    Raises
+    ------
+    UsageError
+        ``SETTING``: settings of the network that exclude each other or do not fit it.
+    BundleError
+        ``CARD``: there is no such network. ``WEIGHTS``, ``MISSING``: the given weights are not its own or not there.
+    """
+    if choice.start_from and choice.encoder_weights:
+        what = "is set, and so is start_from: the encoder's weights are the bundle's"
+        raise UsageError.of("SETTING", "network.encoder_weights", what, "Leave one of them out")
+    spec = spec_of(choice, bands=len(bands), classes=len(classes))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build(spec)
+        adapted = _weights(choice, network, Side(spec, tuple(bands), tuple(classes)))
+        if adapted:
+            load_weights(network, adapted.weights, choice.start_from or choice.encoder_weights or "")
+        stride = divisor(spec)
+    if choice.freeze != "none" and not hasattr(network, "encoder"):
+        raise UsageError.of("SETTING", "network.freeze", f"{spec.architecture} has no encoder", "Leave it out")
+    notes = adapted.notes if adapted else ()
+    if choice.freeze != "none" and not adapted:
+        notes += ("the encoder is frozen with random weights: give encoder_weights or start_from",)
+    return Start(network, choice.layer_decay, choice.freeze, stride, notes)
+
+
+def _weights(choice: NetworkChoice, network: nn.Module, own: Side) -> Adapted | None:
+    """The weights that are given, for the network; None where none are."""
+    fresh: Mapping[str, npt.NDArray[Any]] = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    if choice.start_from:
+        bundle = open_bundle(choice.start_from)
+        names = tuple(band.name for band in bundle.bands), tuple(item.name for item in bundle.legend.classes)
+        return for_fine_tuning(read_tensors(bundle.weights), fresh, Side(_spec(bundle), *names), own)
+    if choice.encoder_weights:
+        if not hasattr(network, "encoder"):
+            what = f"{own.spec.architecture} has no encoder"
+            raise UsageError.of("SETTING", "network.encoder_weights", what, "Leave it out")
+        return with_encoder(choice.encoder_weights, fresh, own.spec, own.bands)
+    return None
+
+
+def _spec(bundle: Bundle) -> NetworkSpec:
+    if bundle.network is None:
+        what = "is an ONNX bundle, which cannot be trained on"
+        raise BundleError.of("CARD", bundle.path, what, "Start from a bundle that geoseg trained or imported from smp")
+    return bundle.network

@@ -54,7 +54,6 @@ class State:
         """Mean IoU of the last look."""
         return self.history[-1].get("mean_iou") if self.history else None
 
-    @property
     def is_over(self) -> bool:
         """Whether too many looks were no better than the best."""
         return 0 < self.settings.patience <= self.best.waited
