@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from geoseg.jobs.evaluate import EvaluateResult, evaluate
     from geoseg.jobs.segment import SegmentResult, segment
     from geoseg.jobs.sieve import SieveResult, sieve
+    from geoseg.jobs.synth import SynthResult, synth
     from geoseg.jobs.vectorize import PolygonizeResult, polygonize
     from geoseg.legend import Legend
     from geoseg.model.bundle import Bundle, open_bundle
     from geoseg.raster.scene import Scene, open_scene
+    from geoseg.train.synth.settings import SynthSettings
 
 __all__ = [
     "AreaTable",
@@ -36,6 +38,8 @@ __all__ = [
     "SegmentSettings",
     "SieveResult",
     "SieveSettings",
+    "SynthResult",
+    "SynthSettings",
     "area",
     "evaluate",
     "open_bundle",
@@ -43,6 +47,7 @@ __all__ = [
     "polygonize",
     "segment",
     "sieve",
+    "synth",
 ]
 
 _HOME = {
@@ -59,6 +64,8 @@ _HOME = {
     "SegmentSettings": "config",
     "SieveResult": "jobs.sieve",
     "SieveSettings": "config",
+    "SynthResult": "jobs.synth",
+    "SynthSettings": "train.synth.settings",
     "area": "jobs.area",
     "evaluate": "jobs.evaluate",
     "open_bundle": "model.bundle",
@@ -66,6 +73,7 @@ _HOME = {
     "polygonize": "jobs.vectorize",
     "segment": "jobs.segment",
     "sieve": "jobs.sieve",
+    "synth": "jobs.synth",
 }
 
 

@@ -24,7 +24,8 @@ TILE = 512
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 _ITEM_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
 _OWN = {254, 256, 257, 259, 273, 278, 279, 317, 322, 323, 324, 325}  # size, compression and tiles: ours to say
-_ON_OVERVIEWS = {258, 262, 277, 284, 320, 339, 42113}  # bits, photometric, bands, planes, colours, format, nodata
+_ON_OVERVIEWS = {258, 262, 277, 284, 317, 320, 338, 339, 42113}
+# bits, photometric, bands, planes, predictor, colours, extra bands, format, nodata
 _CLASSIC_LIMIT = 2**32 - 2**16
 
 _STRUCTURE = (
@@ -73,20 +74,29 @@ def describe(
     dtype: np.dtype[Any],
     *,
     nodata: float,
-    description: str,
+    description: str | Sequence[str],
     tags: Mapping[str, str],
     colours: Mapping[int, tuple[int, int, int, int]] | None = None,
+    scale: float | None = None,
 ) -> tuple[Tag, ...]:
-    """Return the TIFF tags for a raster's georeference, values and metadata, as GDAL writes them."""
+    """Return the TIFF tags for a raster's georeference, values and metadata, as GDAL writes them.
+
+    ``description``: of the band, or of each of several, which then lie pixel by pixel; ``scale``: of all of them.
+    """
+    names = [description] if isinstance(description, str) else list(description)
     profile = {
-        "driver": "GTiff", "height": 1, "width": 1, "count": 1, "dtype": dtype.name, "nodata": nodata,
-        "crs": geobox.crs, "transform": geobox.affine, "ENDIANNESS": "LITTLE", "BIGTIFF": "NO",
+        "driver": "GTiff", "height": 1, "width": 1, "count": len(names), "interleave": "pixel",
+        "dtype": dtype.name, "nodata": nodata, "crs": geobox.crs, "transform": geobox.affine,
+        "ENDIANNESS": "LITTLE", "BIGTIFF": "NO",
     }  # fmt: skip
     with MemoryFile() as memory:
         with memory.open(**profile) as dataset:
             if colours is not None:
                 dataset.write_colormap(1, dict(sorted(colours.items())))
-            dataset.set_band_description(1, description)
+            for band, name in enumerate(names, 1):
+                dataset.set_band_description(band, name)
+            if scale is not None:
+                dataset.scales = [scale] * len(names)
             dataset.update_tags(**dict(sorted(tags.items())))
         return _parse(bytes(memory.getbuffer()))
 

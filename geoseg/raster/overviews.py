@@ -17,7 +17,7 @@ def halve(array: Array, nodata: float, resampling: Resampling) -> Array:
     Parameters
     ----------
     array
-        ``(rows, cols)`` of integers, both sides even.
+        ``(rows, cols)``, or ``(rows, cols, bands)``, of integers, rows and cols even.
     nodata
         Pixels of this value count only where a square has no others.
     resampling
@@ -27,11 +27,11 @@ def halve(array: Array, nodata: float, resampling: Resampling) -> Array:
     Returns
     -------
     ndarray
-        ``(rows / 2, cols / 2)``, same dtype.
+        ``(rows / 2, cols / 2)``, or with the bands, same dtype.
     """
     first = array.flat[0]
     if (array == first).all():
-        return np.full((array.shape[0] // 2, array.shape[1] // 2), first, array.dtype)
+        return np.full((array.shape[0] // 2, array.shape[1] // 2, *array.shape[2:]), first, array.dtype)
     return _BY_NAME[resampling](array, nodata)
 
 

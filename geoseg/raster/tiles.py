@@ -33,7 +33,7 @@ class _Tile(NamedTuple):
 class Layer:
     """One level of the pyramid: the row of tiles that is being filled, and a file of the compressed ones."""
 
-    def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any], nodata: int, path: Path) -> None:
+    def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any], nodata: int, path: Path, bands: int = 0) -> None:
         self.shape = shape
         self.path = path
         self.across = -(-shape[1] // TILE)
@@ -43,7 +43,7 @@ class Layer:
         self.submitted = 0
         self.pending: list[Future[_Tile]] = []
         self.file = path.open("xb")
-        self._empty = partial(np.full, (TILE, self.across * TILE), nodata, dtype)
+        self._empty = partial(np.full, (TILE, self.across * TILE, *[bands] * (bands > 0)), nodata, dtype)
         self.buffer: Array = self._empty()
 
     def take(self) -> Array:
@@ -74,9 +74,12 @@ class TilePyramid:
         Values whose pixels are counted.
     threads
         Threads that compress; as many as the process may use when not given.
+    bands
+        Above 0: rows are ``(rows, cols, bands)``, and what is compressed are the differences along a row (TIFF's
+        predictor 2), for noisy pictures.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a raster is, each part of it one setting
         self,
         folder: Path,
         shape: tuple[int, int],
@@ -86,14 +89,17 @@ class TilePyramid:
         resampling: Resampling,
         codes: Sequence[int] = (),
         threads: int | None = None,
+        bands: int = 0,
     ) -> None:
+        self.bands = bands
         self.dtype = np.dtype(dtype)
         self.nodata = nodata
         self.resampling = resampling
         self.codes = tuple(codes)
         self.counts = [0] * len(self.codes)
         self.rows = 0
-        self.layers = [Layer(s, self.dtype, nodata, folder / f"level-{i}") for i, s in enumerate(_shapes(shape))]
+        paths = ((s, folder / f"level-{i}") for i, s in enumerate(_shapes(shape)))
+        self.layers = [Layer(s, self.dtype, nodata, path, bands) for s, path in paths]
         self._pool = ThreadPoolExecutor(threads or usable_threads(), thread_name_prefix="geoseg-tiles")
 
     def __enter__(self) -> Self:
@@ -109,7 +115,7 @@ class TilePyramid:
             layer.file.close()
 
     def append(self, rows: Array) -> None:
-        """Take the next rows, ``(rows, cols)`` of the full resolution."""
+        """Take the next rows, ``(rows, cols)`` or ``(rows, cols, bands)`` of the full resolution."""
         layer = self.layers[0]
         height, cols = layer.shape
         while len(rows):
@@ -163,8 +169,11 @@ class TilePyramid:
             into[...] = halve(tile, self.nodata, self.resampling)
         inside = tile[: kept[0], : kept[1]]
         counts = () if overview else _counts(inside, self.codes)
+        if self.bands:
+            tile = np.concatenate([tile[:, :1], tile[:, 1:] - tile[:, :-1]], axis=1)
         little = tile.astype(self.dtype.newbyteorder("<"), copy=False)
-        return _Tile(zlib.compress(little.data, _OVERVIEW_LEVEL if overview else _LEVEL), checksum(inside), counts)
+        level = _OVERVIEW_LEVEL if overview or self.bands else _LEVEL
+        return _Tile(zlib.compress(little.data, level), checksum(inside), counts)
 
 
 def _counts(tile: Array, codes: Sequence[int]) -> tuple[int, ...]:

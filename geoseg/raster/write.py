@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from geoseg.errors import UsageError
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
-from geoseg.raster.cog import TILE, describe, header
+from geoseg.raster.cog import TILE, Tag, describe, header
 from geoseg.raster.env import gdal_env
 from geoseg.raster.files import complete_or_absent, disk_error
 from geoseg.raster.names import LEGEND_TAG
@@ -30,17 +30,24 @@ Strip = tuple[int, np.ndarray[Any, np.dtype[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class RasterInfo:
-    """What a raster of one band without a legend says about itself.
+    """What a raster without a legend says about itself.
 
-    ``dtype`` is uint8, uint16, int16 or int32; ``nodata`` must fit into it. Overviews leave nodata out:
-    ``average`` for quantities, ``mode`` or ``nearest`` for codes.
+    ``description``: the band's, or a tuple of the names of several. ``dtype`` is uint8, uint16, int16 or int32;
+    ``nodata`` must fit into it. Overviews leave nodata out: ``average`` for quantities, ``mode`` or ``nearest`` for
+    codes. ``scale``: units of one step, where the file is to say so.
     """
 
-    description: str
+    description: str | tuple[str, ...]
     dtype: str = "uint8"
     nodata: int = 255
     overviews: Resampling = "average"
     tags: Mapping[str, str] = field(default_factory=dict)
+    scale: float | None = None
+
+    @property
+    def bands(self) -> int:
+        """How many bands lie pixel by pixel; 0: one band, of rows ``(rows, cols)``."""
+        return 0 if isinstance(self.description, str) else len(self.description)
 
 
 def write_mask(
@@ -107,7 +114,9 @@ def write_raster(
     info: RasterInfo,
     threads: int | None = None,
 ) -> None:
-    """Write a raster of one band that has no legend (confidence, change), as :func:`write_mask` does.
+    """Write a raster that has no legend (confidence, change, a picture of several bands), as :func:`write_mask` does.
+
+    Where ``info`` names several bands, strips are ``(row, values)`` with values (rows, cols, bands).
 
     Raises
     ------
@@ -137,13 +146,16 @@ def _write(
     """Write the file, read it back, and return the pixels of each code."""
     pyramid = TilePyramid(
         path.parent, geobox.shape, dtype=info.dtype, nodata=info.nodata,
-        resampling=info.overviews, codes=codes, threads=threads,
+        resampling=info.overviews, codes=codes, threads=threads, bands=info.bands,
     )  # fmt: skip
     with pyramid:
         _fill(pyramid, geobox.shape, strips, path)
     tags = describe(
-        geobox, pyramid.dtype, nodata=info.nodata, description=info.description, tags=info.tags, colours=colours
-    )
+        geobox, pyramid.dtype, nodata=info.nodata, description=info.description, tags=info.tags, colours=colours,
+        scale=info.scale,
+    )  # fmt: skip
+    if info.bands:
+        tags = (*tags, Tag.of(317, 3, 2))  # differences along a row
     with path.open("xb") as file:
         file.write(header([layer.level() for layer in pyramid.layers], tags))
         for layer in reversed(pyramid.layers):
@@ -155,8 +167,9 @@ def _write(
 
 
 def _fill(pyramid: TilePyramid, shape: tuple[int, int], strips: Iterable[Strip], path: Path) -> None:
+    inner = (shape[1], pyramid.bands) if pyramid.bands else (shape[1],)
     for row, values in strips:
-        bad = row != pyramid.rows or values.ndim != 2 or values.shape[1] != shape[1] or values.dtype != pyramid.dtype
+        bad = row != pyramid.rows or values.shape[1:] != inner or values.dtype != pyramid.dtype
         if bad or row + len(values) > shape[0]:
             what = f"{values.shape} {values.dtype} at row {row} does not continue {shape} at {pyramid.rows}"
             raise UsageError.of("STRIPS", path, what, "Give whole rows in order")
@@ -185,7 +198,8 @@ def _checksums(path: Path, index: int, layer: Layer, pool: ThreadPoolExecutor) -
         if dataset.shape != layer.shape:
             return []
         for row in range(0, rows, TILE):
-            strip = dataset.read(1, window=Window(0, row, cols, min(TILE, rows - row)))
+            strip = dataset.read(window=Window(0, row, cols, min(TILE, rows - row)))
+            strip = strip[0] if dataset.count == 1 else strip.transpose(1, 2, 0)
             found += pool.map(checksum, (strip[:, col : col + TILE] for col in range(0, cols, TILE)))
     return found
 
