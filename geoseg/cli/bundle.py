@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-_LEAST_AGREEMENT = 0.995  # of the self-test: processors round differently where two classes are nearly equal
-
 
 @click.group(epilog=options.example("geoseg bundle show bundle/"))
 def command() -> None:
@@ -50,24 +48,21 @@ def show(bundle: str, as_json: bool) -> None:
 @click.argument("bundle", type=options.PATH, metavar="BUNDLE")
 @options.as_json
 def verify(bundle: str, as_json: bool) -> None:
-    """Check digest, card and weights, load the network, and run the self-test sample."""
+    """Check digest, files and card, the card's STAC and MLM fields by their schemas, and run the self-test sample."""
     from geoseg.model.bundle import open_bundle
-    from geoseg.model.export import self_test
+    from geoseg.model.verify import verify_bundle
 
     opened = open_bundle(bundle)
-    if opened.kind == "torch" and opened.sample is None:
-        from geoseg.model.network import load_network
-
-        load_network(opened)
-    agreement = self_test(opened)
-    if agreement is not None and agreement < _LEAST_AGREEMENT:
-        what = f"gives only {agreement:.2%} of its sample's pixels the class it was saved with"
-        raise BundleError.of("WEIGHTS", bundle, what, "Its network is not computed here as where it was made")
+    if not as_json:
+        click.echo(opened.id)
+    found = {}
+    for finding in verify_bundle(opened):
+        found[finding.check] = finding.value
+        if not as_json:
+            click.echo(f"{finding.check:<9}  {finding.text}")
     if as_json:
-        click.echo(json.dumps({"bundle": opened.id, "digest": opened.digest, "agreement": agreement}))
-        return
-    test = "no self-test sample" if agreement is None else f"self-test {agreement:.2%}"
-    click.echo(f"{opened.id}: digest, card and weights are sound; {test}")
+        named = {"schema": found["schema"], "beside": found["beside"], "agreement": found["self-test"]}
+        click.echo(json.dumps({"bundle": opened.id, "digest": opened.digest, **named}))
 
 
 @command.group("import", epilog=options.example("geoseg bundle import ukis-csmask clouds/ --model 4b_l2a"))

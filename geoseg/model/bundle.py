@@ -29,12 +29,13 @@ from geoseg.model.card import (
 )
 from geoseg.model.contents import check_contents, check_file, inside
 from geoseg.model.item import digest_of, to_item
+from geoseg.model.schema import check_item
 from geoseg.model.weights import PICKLES, encode_tensors, read_tensors
 from geoseg.raster.files import complete_or_absent
 
 __all__ = [
-    "BandSpec", "Bundle", "BundleFacts", "NetworkSpec", "facts_of", "open_bundle", "read_beside", "read_sample",
-    "save_bundle",
+    "BandSpec", "Bundle", "BundleFacts", "NetworkSpec", "facts_of", "open_bundle", "read_beside", "read_item",
+    "read_sample", "save_bundle",
 ]  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def open_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
         weights are no sound safetensors or ONNX file.
     """
     folder = Path(path)
-    card, item = _read_folder(folder)
+    card, item = read_item(folder)
     for file in (card.weights, card.sample):
         if file is not None:
             check_file(folder, file, verify=verify)
@@ -134,7 +135,7 @@ def save_bundle(
     ------
     BundleError
         As :func:`open_bundle`; ``CARD`` also for a name beside the model that is not allowed, ``WEIGHTS`` also when the
-        state dict is not the network's.
+        state dict is not the network's; ``SCHEMA``: the card would be no valid STAC Item with MLM fields.
     Conflict
         ``EXISTS``: the folder is there and ``overwrite`` is False.
     """
@@ -147,7 +148,9 @@ def save_bundle(
         raise BundleError.of("WEIGHTS", weights_name(kind), "is empty", "Export the model again")
     files = {**beside, **files}
     card = make_card(facts, kind, files=files, beside=beside, where=folder)
-    text = json.dumps(to_item(card, facts), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    item = to_item(card, facts)
+    check_item(item, folder)
+    text = json.dumps(item, indent=2, sort_keys=True, allow_nan=False) + "\n"
     with complete_or_absent(folder) as temporary:
         temporary.mkdir()
         for name, data in {**files, "card.json": text.encode("ascii")}.items():
@@ -185,10 +188,25 @@ def read_beside(bundle: Bundle) -> dict[str, bytes]:
         ``MISSING``: a file is not there. ``DIGEST``: it is not what was saved.
     """
     folder = Path(bundle.path)
-    card, _ = _read_folder(folder)
+    card, _ = read_item(folder)
     for file in card.beside:
         check_file(folder, file, verify=True)
     return {file.name: (folder / file.name).read_bytes() for file in card.beside}
+
+
+def read_item(path: str | Path) -> tuple[Card, dict[str, Any]]:
+    """The card of a bundle, checked, and the whole STAC Item that it stands in; :func:`open_bundle` says what it raises."""
+    folder = Path(path)
+    if folder.is_file():
+        remedy = "A bundle is a folder with card.json; make one with geoseg bundle import"
+        pickled = folder.suffix.lower() in PICKLES
+        code, what = ("WEIGHTS", "is a pickle") if pickled else ("MISSING", "is a file, not a bundle")
+        raise BundleError.of(code, folder, what, remedy)
+    if not folder.is_dir():
+        raise BundleError.of("MISSING", folder, "does not exist", "Name the folder of a bundle")
+    card = inside(folder, "card.json")
+    with card.open("rb") as file:
+        return read_card(file.read(MAX_CARD_BYTES + 1), card)
 
 
 def _encode(
@@ -217,16 +235,3 @@ def _encode(
 def _array(tensor: object) -> np.ndarray:
     detach = getattr(tensor, "detach", None)  # a torch tensor, without importing torch
     return np.asarray(tensor if detach is None else detach().cpu().numpy())
-
-
-def _read_folder(folder: Path) -> tuple[Card, dict[str, Any]]:
-    if folder.is_file():
-        remedy = "A bundle is a folder with card.json; make one with geoseg bundle import"
-        pickled = folder.suffix.lower() in PICKLES
-        code, what = ("WEIGHTS", "is a pickle") if pickled else ("MISSING", "is a file, not a bundle")
-        raise BundleError.of(code, folder, what, remedy)
-    if not folder.is_dir():
-        raise BundleError.of("MISSING", folder, "does not exist", "Name the folder of a bundle")
-    path = inside(folder, "card.json")
-    with path.open("rb") as file:
-        return read_card(file.read(MAX_CARD_BYTES + 1), path)

@@ -207,6 +207,9 @@ def make_card(
 
     ``files`` are all files of the bundle but the card; ``beside`` names those that are not run.
     """
+    if not re.fullmatch(r"[\w.+-]+", facts.licence):
+        remedy = "Write the SPDX identifier, such as CC-BY-4.0, or other"
+        raise BundleError.of("CARD", where, f"the licence {facts.licence!r} is no identifier", remedy)
     spec = facts.network
     network: dict[str, Any] | None = None
     if spec is not None:

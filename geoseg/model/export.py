@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geoseg.errors import BundleError, Conflict, UsageError
-from geoseg.model.bundle import Bundle, facts_of, read_sample, save_bundle
+from geoseg.model.bundle import Bundle, facts_of, read_beside, save_bundle
+from geoseg.model.reference import installed, reference_index, run_onnx, trial_images
 from geoseg.raster.files import complete_or_absent
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ def export_onnx(bundle: Bundle, path: str | Path, *, overwrite: bool = False) ->
     """
     _refuse_existing(path, overwrite)
     graph, fixed, index = _verified_graph(bundle)
-    images = _images(bundle)
+    images = trial_images(bundle)
     facts = replace(facts_of(bundle), network=None, fixed_size=fixed)
     training = {**facts.training, "exported_from": bundle.id, "opset": OPSET}
     made = replace(facts, training=training)
-    return save_bundle(path, made, weights=graph, sample=images, expected=index, overwrite=overwrite)
+    return save_bundle(
+        path, made, weights=graph, sample=images, expected=index, beside=read_beside(bundle), overwrite=overwrite
+    )
 
 
 def export_openvino(bundle: Bundle, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -59,42 +62,17 @@ def export_openvino(bundle: Bundle, path: str | Path, *, overwrite: bool = False
     if path.suffix != ".xml":
         raise UsageError.of("NAME", path, "an OpenVINO model is an .xml file with a .bin beside it", "End OUT in .xml")
     _refuse_existing(path, overwrite)
-    openvino = _installed("openvino", "openvino")
+    openvino = installed("openvino", "openvino")
     graph = Path(bundle.weights).read_bytes() if bundle.kind == "onnx" else _verified_graph(bundle)[0]
     core = openvino.Core()
     model = core.read_model(io.BytesIO(graph))
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    images = _images(bundle)
+    images = trial_images(bundle)
     index = np.stack([compiled(image[None])[0].argmax(1)[0] for image in images])
-    _require_agreement(bundle, index, _expected(bundle, images))
+    _require_agreement(bundle, index, reference_index(bundle, images))
     with complete_or_absent(path) as temporary:
         openvino.save_model(model, str(temporary), compress_to_fp16=False)
     return path
-
-
-def run_onnx(graph: str | Path | bytes, images: np.ndarray) -> np.ndarray:
-    """Class index of images (n, bands, rows, cols), one at a time, by ONNX Runtime on the CPU: uint8 (n, rows, cols)."""
-    runtime = _installed("onnxruntime", "onnx")
-    source = graph if isinstance(graph, bytes) else str(graph)
-    session = runtime.InferenceSession(source, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    found = []
-    for image in images:
-        logits = session.run(None, {name: image[None]})[0]
-        if not np.isfinite(logits).all():
-            raise BundleError.of("WEIGHTS", "sample", "the graph gives NaN or infinite logits", "Export it again")
-        found.append(logits.argmax(1)[0].astype(np.uint8))
-    return np.stack(found)
-
-
-def self_test(bundle: Bundle) -> float | None:
-    """Share of the sample's pixels in the class that was saved with it, run now in fp32; None without a saved answer."""
-    sample = read_sample(bundle)
-    if sample is None or sample[1] is None:
-        return None
-    images, expected = sample
-    index = run_onnx(bundle.weights, images) if bundle.kind == "onnx" else _torch_index(bundle, images)
-    return float((index == expected).mean())
 
 
 def _verified_graph(bundle: Bundle) -> tuple[bytes, bool, np.ndarray]:
@@ -102,8 +80,8 @@ def _verified_graph(bundle: Bundle) -> tuple[bytes, bool, np.ndarray]:
     from geoseg.model.network import load_network
 
     network = load_network(bundle)
-    images = _images(bundle)
-    expected = _torch_index(bundle, images)
+    images = trial_images(bundle)
+    expected = reference_index(bundle, images)
     for axes in _DYNAMIC:
         if bundle.fixed_size and 2 in axes:
             continue
@@ -111,8 +89,8 @@ def _verified_graph(bundle: Bundle) -> tuple[bytes, bool, np.ndarray]:
             graph = _trace(network, bundle, axes)
             index = run_onnx(graph, images)
             if _varies(axes):
-                larger = _images(bundle, bundle.chip_size + bundle.align * 2)
-                _require_agreement(bundle, run_onnx(graph, larger), _torch_index(bundle, larger))
+                larger = trial_images(bundle, bundle.chip_size + bundle.align * 2)
+                _require_agreement(bundle, run_onnx(graph, larger), reference_index(bundle, larger))
             _require_agreement(bundle, index, expected)
         except UsageError:
             raise
@@ -143,25 +121,6 @@ def _trace(network: nn.Module, bundle: Bundle, axes: dict[int, str]) -> bytes:
         return written.read_bytes()
 
 
-def _images(bundle: Bundle, size: int | None = None) -> np.ndarray:
-    """The bundle's sample, or noise of ``size`` where it has none or another size is asked for."""
-    sample = read_sample(bundle)
-    if sample is not None and size is None:
-        return sample[0]
-    side = size or bundle.chip_size
-    return np.random.default_rng(0).normal(size=(1, len(bundle.bands), side, side)).astype(np.float32)
-
-
-def _expected(bundle: Bundle, images: np.ndarray) -> np.ndarray:
-    return run_onnx(bundle.weights, images) if bundle.kind == "onnx" else _torch_index(bundle, images)
-
-
-def _torch_index(bundle: Bundle, images: np.ndarray) -> np.ndarray:
-    from geoseg.model.network import class_index, load_network
-
-    return class_index(load_network(bundle), images)
-
-
 def _require_agreement(bundle: Bundle, index: np.ndarray, expected: np.ndarray) -> None:
     share = float((index == expected).mean())
     if share < _AGREEMENT:
@@ -172,13 +131,3 @@ def _require_agreement(bundle: Bundle, index: np.ndarray, expected: np.ndarray) 
 def _refuse_existing(path: str | Path, overwrite: bool) -> None:
     if Path(path).exists() and not overwrite:
         raise Conflict.of("EXISTS", path, "exists already", "Add --overwrite or choose another name")
-
-
-def _installed(module: str, extra: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        remedy = f'Run pip install "geoseg[{extra}]"'
-        raise UsageError.of("BACKEND", module, "is not installed", remedy) from error

@@ -43,7 +43,7 @@ def to_item(card: Card, facts: BundleFacts) -> dict[str, Any]:
         "title": f"{card.name} {card.version}",
         "description": facts.description or f"{card.name}, a bundle of geoseg",
         "license": facts.licence,
-        "bands": [{"name": band.name} for band in card.bands],
+        "bands": _bands(card),
         **_mlm_fields(card),
         "geoseg:bundle": card.model_dump(mode="json"),
     }
@@ -78,7 +78,7 @@ def _mlm_fields(card: Card) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "mlm:name": card.name,
         "mlm:architecture": network.architecture if network else "ONNX graph",
-        "mlm:framework": "pytorch" if network else "ONNX",
+        "mlm:framework": "PyTorch" if network else "ONNX",
         "mlm:tasks": tasks,
         "mlm:accelerator": None,
         "mlm:accelerator_constrained": False,
@@ -117,7 +117,11 @@ def _mlm_fields(card: Card) -> dict[str, Any]:
 
 def _assets(card: Card) -> dict[str, Any]:
     artifact, media_type = _ARTIFACTS[card.kind]
-    model = {**_asset(card.weights, media_type, ["mlm:model", "mlm:weights"]), "mlm:artifact_type": artifact}
+    model = {
+        **_asset(card.weights, media_type, ["mlm:model", "mlm:weights"]),
+        "mlm:artifact_type": artifact,
+        "bands": _bands(card),  # STAC 1.1 takes bands among the properties only where an asset has them too
+    }
     assets = {"model": model}
     if card.sample is not None:
         assets["sample"] = _asset(card.sample, _ARTIFACTS["torch"][1], ["data"])
@@ -125,6 +129,10 @@ def _assets(card: Card) -> dict[str, Any]:
         beside_type, role = _BESIDE[PurePath(file.name).suffix]
         assets[file.name] = _asset(file, beside_type, [role])
     return assets
+
+
+def _bands(card: Card) -> list[dict[str, str]]:
+    return [{"name": band.name} for band in card.bands]
 
 
 def _asset(file: FileCard | BesideCard, media_type: str, roles: list[str]) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def _by_distance(gradient: npt.NDArray[np.float64], place: int) -> npt.NDArray[n
     """Sums of the gradient over the rings of equal distance (the larger of rows and columns) around the place."""
     away = np.abs(np.arange(len(gradient)) - place)
     distance = np.maximum(away[:, None], away[None, :])
-    return np.bincount(distance.ravel(), weights=gradient.ravel(), minlength=len(gradient))
+    return np.asarray(np.bincount(distance.ravel(), gradient.ravel(), len(gradient)), np.float64)
 
 
 def _effective(mass: npt.NDArray[np.float64], share: float) -> int:

@@ -43,4 +43,4 @@ def _last_layer(network: nn.Module) -> str:
     """Name of the last convolution: of the head, where a network of smp has one."""
     head = getattr(network, "segmentation_head", network)
     layers = [part for part in head.modules() if isinstance(part, nn.Conv2d)]
-    return next(name for name, part in network.named_modules() if part is layers[-1])
+    return next(str(name) for name, part in network.named_modules() if part is layers[-1])

@@ -29,7 +29,14 @@ def test_show_says_what_a_bundle_is(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_verify_runs_the_self_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = conv_bundle(tmp_path / "b")
     assert run(["bundle", "verify", bundle.path]) == 0
-    assert "self-test 100.00%" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == bundle.id and [line.split()[0] for line in lines[1:]] == [
+        "digest",
+        "beside",
+        "schema",
+        "self-test",
+    ]
+    assert "STAC 1.1.0, mlm 1.4.0, file 2.1.0, classification 2.0.0" in lines[3] and "100.00%" in lines[4]
     assert run(["bundle", "verify", bundle.path, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["agreement"] == 1.0
     weights = Path(bundle.weights)
