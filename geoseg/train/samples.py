@@ -6,11 +6,13 @@ drawn before. So a training that goes on from a checkpoint sees what it would ha
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
+Index = npt.NDArray[np.integer[Any]]
 
 _CELL = 64
 """Least side of the cells that crops are drawn by, pixels."""
@@ -133,11 +135,22 @@ class Samples:
         """Pixels at which a crop may be centred, by class: int64 (classes,)."""
         return np.asarray(self._by_class[-1])
 
+    @property
+    def augment(self) -> Augmenter | None:
+        """What is done to crops."""
+        return self._augment
+
+    def redrawn(self, times: int) -> Samples:
+        """The same crops, augmented as if drawn ``times`` times anew: for a look at what is drawn."""
+        other = copy.copy(self)
+        other._augment = None if self._augment is None else dataclasses.replace(self._augment, redraw=times)
+        return other
+
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         crops = [self._crop(step, self._first + i) for i in range(self._size)]
         images = np.stack([image for image, _, _, _ in crops])
-        index = np.stack([index for _, _, index, _ in crops])
+        index: Index = np.stack([index for _, _, index, _ in crops])
         if self._augment is not None:
             valid = np.stack([valid for _, valid, _, _ in crops])
             rng = np.random.default_rng([self._seed, step, self._first, _MIX])
@@ -161,7 +174,7 @@ class Samples:
         """Go on from a checkpoint; ``CHECKPOINT`` when it is of other samples."""
         self._hardness.restore(state)
 
-    def _crop(self, step: int, item: int) -> tuple[Floats, Bools, Bytes, int]:
+    def _crop(self, step: int, item: int) -> tuple[Floats, Bools, Index, int]:
         """Image, valid, index and the cell of one crop."""
         rng = np.random.default_rng([self._seed, step, item, _CROP])
         cell, of_class, number = self._draw(step, rng)
@@ -175,6 +188,7 @@ class Samples:
         draw = None if self._augment is None else self._augment.draw(rng)
         side = self._settings.crop if draw is None else draw.side
         norm = self._norms[self._centres.scene[cell]]
+        index: Index
         image, valid, index = self._square(source, (window.row + row, window.col + col), side, norm)
         if self._augment is not None and draw is not None:
             image, valid, index = self._augment.apply(draw, image, valid, index)
@@ -196,7 +210,7 @@ class Samples:
 
     def _square(
         self, source: Source, centre: tuple[int, int], side: int, norm: Normalization
-    ) -> tuple[Floats, Bools, Bytes]:
+    ) -> tuple[Floats, Bools, Index]:
         """The square of ``side`` pixels around the crop at a centre; 0, invalid and ``IGNORE`` beyond the scene."""
         rule = CropRule(self._settings.crop, 0)
         margin = (side - rule.size) // 2

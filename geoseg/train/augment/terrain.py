@@ -18,6 +18,9 @@ _NOT_SUNLIT = re.compile(
     r"lwir|tir|therm|temp|vv|vh|hh|hv|sar|sigma|coher|dem|dsm|dtm|elev|height|slope|aspect|nd[a-z]+i|evi|savi"
 )
 """Names that begin so are no light of the sun: heat, radar, heights, and indices in which the light cancels."""
+_HAZE = 2.5
+"""Standard deviations below the mean that no shadow is darker than: the darkest pixels of a scene are about there, and what
+they still show is light of the air (Chavez 1988, An improved dark-object subtraction technique)."""
 _HILLS = (4, 8)
 """Control points of the hills are a quarter to an eighth of a crop apart."""
 _STEEPNESS = 0.35
@@ -25,24 +28,26 @@ _STEEPNESS = 0.35
 _ZENITH = (np.radians(20), np.radians(60))
 _BRIGHTEST = 2.0
 """Slopes that face a low sun are at most so much brighter than flat ground."""
-_DARKEST, _BRIGHT_SHADOW = 0.3, 0.7
+_DARKEST, _BRIGHT_SHADOW = 0.4, 0.8
 """Share of the light that is left in a cloud's shadow: that of the sky."""
 _RAGGED, _EDGE = 0.5, 0.1
 """Share of its radius by which a shadow's outline wanders at most, and share of a crop by which it is soft."""
 
 
 def dark_of(bands: Sequence[BandSpec]) -> NDArray[np.float32]:
-    """(bands,): how far no light at all lies below each band's mean, in standard deviations; NaN: not lit by the sun."""
+    """(bands,): how far below its mean a band is where no light falls, in standard deviations; NaN: not lit by the sun."""
+    lit_by_sun = [band.mean > 0 and not _NOT_SUNLIT.match(band.name.lower()) for band in bands]
     return np.array(
-        [np.nan if _NOT_SUNLIT.match(band.name.lower()) else band.mean / band.std for band in bands], np.float32
+        [min(band.mean / band.std, _HAZE) if sun else np.nan for band, sun in zip(bands, lit_by_sun, strict=True)],
+        np.float32,
     )
 
 
 def lit(image: Image, light: Floats, dark: NDArray[np.float32]) -> None:
     """Multiply the scene values behind a normalized image (bands, rows, cols) by ``light`` (rows, cols), in place.
 
-    With value = normalized * std + mean, value * light is (normalized + mean / std) * light - mean / std. Bands that the
-    sun does not light stay.
+    With value = (normalized + dark) * std above what is seen without light, value * light is
+    (normalized + dark) * light - dark. Bands that the sun does not light stay.
     """
     factor = light.astype(np.float32)
     for band in np.flatnonzero(~np.isnan(dark)):

@@ -1,5 +1,7 @@
 """Augmenter: one seed, one result; nodata stays 0 and labels exact, whatever is on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -131,3 +133,23 @@ def test_a_larger_read_than_asked_for_changes_nothing(crop: int) -> None:
             strict=True,
         ):
             np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_redraw_is_another_draw_of_the_same_generator() -> None:
+    augmenter = Augmenter.of(ALL, bands=BANDS, crop=16, counts=COUNTS)
+    crops = tuple(np.stack([array, array[..., ::-1]]) for array in square(16))
+
+    def made(number: int) -> bytes:
+        other = replace(augmenter, redraw=number)
+        draw = other.draw(np.random.default_rng(0))
+        mixed = other.mix(np.random.default_rng(1), *crops)
+        return b"".join(array.tobytes() for array in (*other.apply(draw, *square(draw.side)), *mixed))
+
+    assert made(0) == made(0) and made(2) == made(2)
+    assert len({made(number) for number in range(5)}) == 5
+
+
+def test_what_is_on_is_said_in_the_words_of_the_settings() -> None:
+    said = Augmenter.of(AugmentSettings.of(offset=0, rotate=15), bands=BANDS, crop=16).described()
+    assert said == "d4, rotate 15, gain 0.3, noise 0.1"
+    assert Augmenter.of(OFF, bands=BANDS, crop=16).described() == "no augmentation"
