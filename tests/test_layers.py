@@ -27,7 +27,7 @@ LAYERS = [
     {"jobs"},
     {"cli"},
 ]
-IMPORT_NAME = {"pillow": "PIL"}  # where it is not the distribution's
+IMPORT_NAME = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where it is not the distribution's
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Library: the packages or modules that may import it. What is not named here may be imported anywhere.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -73,7 +73,8 @@ class Piece:
     """A window of a scene and its map.
 
     ``label`` and ``mask``: class values, the legend's nodata where there is none. ``scored``: which pixels are wanted and
-    valid. ``best``: the probability of the mask's class, float32, where it was asked for.
+    valid. ``best``: the probability of the mask's class, float32, where it was asked for; ``probabilities``: those of all
+    classes, (classes, rows, cols), where a network gave them.
     """
 
     window: Window
@@ -81,6 +82,7 @@ class Piece:
     mask: Bytes
     scored: Bools
     best: Floats | None
+    probabilities: Floats | None = None
 
 
 class Mapper(Protocol):
@@ -150,10 +152,6 @@ class NetworkMapper:
         load_weights(module, dict(weights), facts.name)
         return cls.of(facts, CpuPredictor(module, classes=facts.network.classes), tta=tta)
 
-    def with_predictor(self, predictor: Predictor) -> NetworkMapper:
-        """The same with another network."""
-        return replace(self, predictor=predictor)
-
     def grid_of(self, shape: tuple[int, int]) -> BlockGrid:
         """The blocks of a scene."""
         chips = ChipGrid(shape, self.chip_size, self.halo, self.align, self.fixed_size)
@@ -182,7 +180,7 @@ class NetworkMapper:
                 normalization=norm, legend=self.legend, settings=settings, lanes=lanes, wanted=only,
             )  # fmt: skip
             best = None if made.probabilities is None else made.probabilities.max(axis=0)
-            yield Piece(block.core, label[inner], made.mask, inside & valid[inner], best)
+            yield Piece(block.core, label[inner], made.mask, inside & valid[inner], best, made.probabilities)
 
 
 class ModulePredictor(LogitsPredictor):
