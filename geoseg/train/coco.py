@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import InputRefused
+from geoseg.errors import GeosegError, InputRefused
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.raster.admit import PICTURE_CRS
 from geoseg.train.finding import Finding
@@ -93,7 +93,9 @@ def read_coco(path: str | Path, recoding: Recoding, *, background: str | None = 
         raise InputRefused.of("COCO", path, f"is not JSON: {error}", "Name a COCO file of annotations") from None
     try:
         return _read(told, str(path), recoding, background)
-    except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+    except GeosegError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         what = f"is no COCO file of segmentations ({type(error).__name__}: {error})"
         raise InputRefused.of("COCO", path, what, "It needs images, annotations and categories") from None
 

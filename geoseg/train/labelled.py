@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,8 +87,9 @@ def open_labelled(settings: TrainSettings) -> tuple[LabelledScene, ...]:
     names = distinct_names([item.name or scene.name for item, scene in zip(settings.scenes, opened, strict=True)])
     made = []
     for item, scene, name in zip(settings.scenes, opened, names, strict=True):
-        scene = scene.in_units(units)
-        labels = open_labels(item.labels, scene.geobox, legend, settings.recode)
+        with _in_words_of_a_job():
+            scene = scene.in_units(units)
+            labels = open_labels(item.labels, scene.geobox, legend, settings.recode)
         made.append(LabelledScene(name, scene, labels, legend, item.part))
     return tuple(made)
 
@@ -104,12 +107,22 @@ def distinct_names(names: Sequence[str]) -> list[str]:
 
 
 def _open(item: SceneSettings, bands: Sequence[str]) -> Scene:
-    try:
+    with _in_words_of_a_job():
         scene = open_scene(
             item.files, bands=item.bands, nodata=item.nodata, scale=item.scale, offset=item.offset,
             assume_crs=item.assume_crs, quality=item.quality, time=item.time,
         )  # fmt: skip
         return replace(scene.select(bands), name=item.name or scene.name)
+
+
+@contextmanager
+def _in_words_of_a_job() -> Iterator[None]:
+    """Remedies of the command line name its options; a job has settings of the same names."""
+    try:
+        yield
     except InputRefused as error:
-        # Remedies of the command line name its options; a job has settings of the same names.
-        raise InputRefused(str(error).replace("--assume-crs", "assume_crs:").replace("--", "")) from error
+        raise InputRefused(re.sub(r"--([a-z]+)-?([a-z]*)", _setting, str(error))) from error
+
+
+def _setting(option: re.Match[str]) -> str:
+    return f"{option[1]}_{option[2]}:" if option[2] else f"{option[1]}:"
