@@ -7,6 +7,7 @@ and each place to the part that lacks most of what it holds. Counts of pixels st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,30 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def deal(counts: Ints, shares: Sequence[float], rng: np.random.Generator) -> Ints:
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """How places lie to each other.
+
+    Parameters
+    ----------
+    neighbours
+        (places, 8): the places around each, row-major, -1 for none.
+    borders
+        (parts, parts), symmetric: what a border of a place's length between two parts costs, in places.
+    """
+
+    neighbours: Ints
+    borders: Floats
+
+
+def deal(
+    counts: Ints,
+    shares: Sequence[float],
+    rng: np.random.Generator,
+    *,
+    ground: Ground | None = None,
+    fixed: Ints | None = None,
+) -> Ints:
     """The number of the part of each place.
 
     Parameters
@@ -27,8 +51,14 @@ def deal(counts: Ints, shares: Sequence[float], rng: np.random.Generator) -> Int
         the parts with larger shares come first.
     rng
         Decides between places that are alike. The same generator gives the same parts.
+    ground
+        Where it is given, parts are made of few pieces, so that less is lost to buffers.
+    fixed
+        (places,), the part of those that have one, -1 for the others.
     """
-    dealer = _Dealer(counts, np.asarray(shares, np.float64))
+    asked = np.asarray(shares, np.float64)
+    fixed = np.full(len(counts), -1) if fixed is None else fixed
+    dealer = _Dealer(counts, asked, fixed)
     held = dealer.has.sum(axis=0)
     for of_class in np.argsort(held, kind="stable"):
         dealer.cover(int(of_class))
@@ -37,15 +67,22 @@ def deal(counts: Ints, shares: Sequence[float], rng: np.random.Generator) -> Int
     order = rng.permutation(len(counts))
     for place in order[np.argsort(-magnitude[order], kind="stable")]:
         if dealer.part[place] < 0:
-            dealer.give(int(place), int(np.argmin(dealer.costs(place))))
+            dealer.give(int(place), int(np.argmin(dealer.costs(place) + dealer.closed)))
     dealer.repair()
-    return dealer.part
+    if ground is None or not ground.borders.any() or (fixed >= 0).all():
+        return dealer.part
+    from geoseg.train.clump import clump  # numba, so only when something is dealt
+
+    return clump(
+        dealer.part, dealer.worth, asked,
+        neighbours=ground.neighbours, borders=ground.borders, fixed=fixed >= 0, rng=rng,
+    )  # fmt: skip
 
 
 class _Dealer:
     """What each part has so far."""
 
-    def __init__(self, counts: Ints, shares: Floats) -> None:
+    def __init__(self, counts: Ints, shares: Floats, fixed: Ints) -> None:
         totals = counts.sum(axis=0)
         self.has = counts > 0
         self.worth = counts / np.maximum(totals, 1)
@@ -54,6 +91,11 @@ class _Dealer:
         """(parts, classes): share of the class that the part shall still get."""
         self.places = np.zeros(self.lack.shape, np.int64)
         """(parts, classes): places with the class that the part has."""
+        self.free = fixed < 0
+        for place in np.flatnonzero(~self.free):
+            self.give(int(place), int(fixed[place]))
+        self.closed = np.where(np.isin(np.arange(len(shares)), fixed), np.inf, 0.0)
+        """(parts,): infinite for those that were given before and get no more."""
 
     def costs(self, place: npt.NDArray[np.intp] | int) -> Floats:
         """(places, parts): by how much the sum of squares of what is lacking grows if a part gets a place."""
@@ -75,7 +117,7 @@ class _Dealer:
     def cover(self, of_class: int) -> None:
         """Give each part that has no place of a class one, as long as there are any; the best pair first."""
         while True:
-            without = np.flatnonzero(self.places[:, of_class] == 0)
+            without = np.flatnonzero((self.places[:, of_class] == 0) & (self.closed == 0))
             free = np.flatnonzero(self.has[:, of_class] & (self.part < 0))
             if not (len(without) and len(free)):
                 return
@@ -87,13 +129,13 @@ class _Dealer:
         """Move or swap places while that gives a part a class that it lacks, and takes no more from another."""
         there = self.has.any(axis=0)
         for _ in range(self.places.size):
-            missing = np.argwhere((self.places == 0) & there)
+            missing = np.argwhere((self.places == 0) & there & (self.closed == 0)[:, None])
             if not any(self._supply(int(part), int(of_class)) for part, of_class in missing):
                 return
 
     def _supply(self, part: int, of_class: int) -> bool:
         best: tuple[float, float, int, int] | None = None
-        for place in np.flatnonzero(self.has[:, of_class] & (self.part != part))[:_TRIED]:
+        for place in np.flatnonzero(self.has[:, of_class] & (self.part != part) & self.free)[:_TRIED]:
             other = int(self.part[place])
             partners = np.flatnonzero(self.part == part)[:_TRIED]
             for partner in (-1, *partners):

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 
+_ROW, _GROUND = 1 << 20, 1 << 40
+"""Numbers of squares count columns, rows and grounds; row and column 0 stay free, so no neighbour is of another row."""
+_AROUND = np.array([-_ROW - 1, -_ROW, -_ROW + 1, -1, 1, _ROW - 1, _ROW, _ROW + 1])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lattice:
@@ -30,13 +34,21 @@ class Lattice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Labelled pixels (places, classes) of each place, and the lattice of each scene.
+    """What is dealt. What has no label is no place, nor is any of a scene that is of one part by itself.
 
-    What has no label is no place, nor is any of a scene that is of one part by itself.
+    Parameters
+    ----------
+    counts
+        Labelled pixels, int64 (places, classes).
+    lattices
+        Where places lie in each scene.
+    neighbours
+        (places, 8): the places around each on the ground, row-major, -1 for none; None where places are scenes.
     """
 
     counts: Ints
     lattices: tuple[Lattice, ...]
+    neighbours: Ints | None = None
 
     @classmethod
     def of_scenes(cls, scenes: Sequence[LabelledScene], cells: Sequence[SceneCells]) -> Self:
@@ -51,7 +63,7 @@ class Places:
         half a block more or less.
         """
         grounds = _grounds([scene.scene.geobox for scene in scenes])
-        return cls._joined(_squares(scenes, grounds, block), scenes, cells)
+        return cls._joined(_squares(scenes, grounds, block), scenes, cells, squares_touch=True)
 
     @classmethod
     def _joined(
@@ -59,12 +71,14 @@ class Places:
         squares: Sequence[tuple[_Line, _Line, int]],
         scenes: Sequence[LabelledScene],
         cells: Sequence[SceneCells],
+        *,
+        squares_touch: bool = False,
     ) -> Self:
         edges, keys, of_cells = [], [], []
         for (down, across, ground), scene, of_scene in zip(squares, scenes, cells, strict=True):
             (rows, at_row), (cols, at_col) = down.edges(scene.shape[0]), across.edges(scene.shape[1])
             edges.append((rows, cols))
-            key = (ground << 48) + (at_row[:, None].astype(np.int64) << 24) + at_col
+            key = ground * _GROUND + (at_row[:, None].astype(np.int64) + 1) * _ROW + at_col + 1
             row, col = of_scene.centres
             inside = np.searchsorted(rows, row, side="right") - 1, np.searchsorted(cols, col, side="right") - 1
             keys.append(key)
@@ -77,7 +91,7 @@ class Places:
         lattices = [
             Lattice(rows, cols, _found(known, key)) for (rows, cols), key in zip(edges, keys, strict=True)
         ]  # fmt: skip
-        return cls(counts, tuple(lattices))
+        return cls(counts, tuple(lattices), _found(known, known[:, None] + _AROUND) if squares_touch else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +143,22 @@ def _span(scene: LabelledScene, first: LabelledScene, axis: int) -> tuple[float,
 
 def _grounds(geoboxes: Sequence[GeoBox]) -> list[int]:
     """For each grid the number of the first that it shares the ground with, by others perhaps."""
-    ground = list(range(len(geoboxes)))
-    for i, one in enumerate(geoboxes):
-        for k in range(i):
-            if ground[k] != ground[i] and _shared(geoboxes[k], one):
+    ground = np.arange(len(geoboxes))
+    left, bottom, right, top = np.array([grid.bounds for grid in geoboxes]).T
+    for i, grid in enumerate(geoboxes):
+        overlaps = (left[:i] < right[i]) & (left[i] < right[:i]) & (bottom[:i] < top[i]) & (bottom[i] < top[:i])
+        for k in np.flatnonzero(overlaps).tolist():
+            if ground[k] != ground[i] and _alike(geoboxes[k], grid):
                 low, high = sorted((ground[k], ground[i]))
-                ground = [low if number == high else number for number in ground]
-    return ground
+                ground[ground == high] = low
+    return [int(number) for number in ground]
 
 
-def _shared(one: GeoBox, other: GeoBox) -> bool:
+def _alike(one: GeoBox, other: GeoBox) -> bool:
+    """Whether rectangles of one grid are rectangles of the other, rows down to rows down."""
     a, b, _, d, e, _ = one.transform
     g, h, _, j, k, _ = other.transform
-    left, bottom, right, top = one.bounds
-    west, south, east, north = other.bounds
-    overlap = left < east and west < right and bottom < north and south < top
-    return overlap and b == d == h == j == 0 and a * g > 0 and e * k > 0 and same_crs(one.crs, other.crs)
+    return b == d == h == j == 0 and a * g > 0 and e * k > 0 and same_crs(one.crs, other.crs)
 
 
 def _found(known: Ints, keys: Ints) -> Ints:

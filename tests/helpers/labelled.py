@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.legend import Legend
@@ -14,6 +15,7 @@ from geoseg.raster.band import Band
 from geoseg.raster.scene import Scene
 from tests.helpers.rasters import CORNER, UTM
 
+WKT = CRS.from_string(UTM).to_wkt()
 LEGEND = Legend.of({1: "water", 4: "crop", 5: "built"})
 
 
@@ -55,7 +57,7 @@ class ArrayScene:
 def scene_of(shape: tuple[int, int], bands: int, *, corner: tuple[float, float] = CORNER, res: float = 10.0) -> Scene:
     """A scene's description: as many uint16 bands, north up in UTM."""
     own = tuple(Band(f"b{i}", "none", i + 1, "GTiff", "uint16") for i in range(bands))
-    return Scene("fake", own, GeoBox(shape, (res, 0.0, corner[0], 0.0, -res, corner[1]), UTM))
+    return Scene("fake", own, GeoBox(shape, (res, 0.0, corner[0], 0.0, -res, corner[1]), WKT))
 
 
 def array_scene(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import distance_transform_cdt
 
 from geoseg.errors import UsageError
 from geoseg.grid.geobox import Window
@@ -27,9 +28,8 @@ def whole_of(split: SceneSplit) -> np.ndarray:
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> int:
-    """The larger of rows and columns between the nearest pixels of two masks, by looking at all pairs."""
-    a, b = np.argwhere(one), np.argwhere(other)
-    return int(np.abs(a[:, None] - b[None]).max(axis=2).min())
+    """The larger of rows and columns between the nearest pixels of two masks."""
+    return int(distance_transform_cdt(~other, "chessboard")[one].min())
 
 
 @given(
@@ -95,6 +95,23 @@ def test_each_part_has_each_class_whenever_some_dealing_gives_it(seed: int, n: i
         assert covered(part) == most
     else:
         assert covered(part) >= most - 1
+
+
+def test_held_out_places_lie_together_so_that_buffers_take_little() -> None:
+    """Scattered squares would lose more than half of what is left to train on."""
+    scene = array_scene(patchy((512, 512), unlabelled=0.0))
+    (split,) = split_of([scene], block=32, buffer=8, validation=0.15, test=0.15)
+    assert split.pixels(TRAIN) > 0.6 * 512**2 and split.pixels(NONE) < 0.13 * 512**2
+    counts = count_parts([scene], split, count_cells([scene], side=32))[0]
+    shares = counts[TEST] / counts.sum(axis=0)
+    assert np.abs(shares - 0.15).max() < 0.04
+
+
+def test_validation_of_a_fold_is_no_part_of_its_test_and_has_its_share() -> None:
+    scene = array_scene(patchy((256, 256), unlabelled=0.0))
+    for fold in split_of([scene], block=16, buffer=0, folds=4, validation=0.2):
+        shares = [fold.pixels(part) / 256**2 for part in (TRAIN, VALIDATION, TEST)]
+        assert shares == pytest.approx([0.55, 0.2, 0.25], abs=0.03)
 
 
 def test_the_same_seed_gives_the_same_split_and_another_seed_another() -> None:

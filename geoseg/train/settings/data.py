@@ -120,7 +120,7 @@ class SplitSettings(Settings):
         0, ge=0, le=50, description="number of folds; 0: one split; by windows each window is a fold if not 0"
     )
     windows: tuple[Rectangle, ...] = ()
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

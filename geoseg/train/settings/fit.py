@@ -97,6 +97,6 @@ class FitSettings(Settings):
     validate_every: int = Field(200, ge=1, description="steps between looks at the validation part")
     patience: int = Field(0, ge=0, description="looks without a better mean IoU before the training stops; 0: never")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     threads: int = Field(1, ge=1, description="of the fit: the weights depend on it")
     tensorboard: bool = Field(False, description="also write TensorBoard's files")
