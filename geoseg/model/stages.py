@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
-_LISTS = {"blocks", "stages", "layers", "features", "levels"}
+_LISTS = {"blocks", "_blocks", "stages", "layers", "features", "levels"}
+_SIDES = (64, 224)  # of an image that is shown to the encoder; some transformers take only what they were made for
 
 
 def encoder_stages(network: nn.Module) -> list[list[nn.Parameter]]:
     """Parameters of the encoder by stage, first the one that sees the image; none where the network has no encoder.
 
-    A stage is what lies between two halvings of the image where the encoder says so, else each part of it: a block of a
-    transformer, a stage of a timm network; what is single (a first convolution and its norm, embeddings) counts together.
+    A stage is what works at one resolution; in a transformer of one resolution it is a block. Found by showing the encoder
+    an empty image.
     """
     encoder: Any = getattr(network, "encoder", None)
     if encoder is None:
         return []
-    stages = [[p for module in part for p in module.parameters()] for part in _parts(encoder)]
-    placed = {id(p) for stage in stages for p in stage}
-    loose = [p for p in encoder.parameters() if id(p) not in placed]  # class tokens, position embeddings
-    if loose:
-        stages = [loose + (stages[0] if stages else []), *stages[1:]]
-    return [stage for stage in stages if stage]
+    parts = list(_members(getattr(encoder, "model", encoder)))
+    stages = _by_size(encoder, parts)
+    if len(stages) < 3:
+        stages = [[part] for part in parts]
+    found = [[p for part in stage for p in part.parameters()] for stage in stages]
+    placed = {id(p) for stage in found for p in stage}
+    loose = [
+        p for p in encoder.parameters() if id(p) not in placed
+    ]  # class tokens, position embeddings, what never runs
+    return [loose + found[0], *found[1:]] if found else [loose]
 
 
 def freeze(network: nn.Module) -> None:
@@ -42,30 +49,56 @@ def hold_norms(network: nn.Module) -> None:
             module.eval()
 
 
-def _parts(encoder: Any) -> list[list[nn.Module]]:
-    try:
-        stages = encoder.get_stages() if hasattr(encoder, "get_stages") else {}
-    except NotImplementedError:
-        stages = {}
-    if stages:
-        return [list(stages[stride]) for stride in sorted(stages)]
-    parts: list[list[nn.Module]] = []
-    single = False
-    for module in _members(getattr(encoder, "model", encoder)):
-        alone = not any(True for _ in module.children())
-        if parts and alone and single:
-            parts[-1].append(module)
-        else:
-            parts.append([module])
-        single = alone
-    return parts
-
-
 def _members(module: nn.Module) -> Iterator[nn.Module]:
     for name, child in module.named_children():
         if not any(True for _ in child.parameters()):
             continue
         if name in _LISTS and isinstance(child, nn.Sequential | nn.ModuleList):
-            yield from child
+            yield from (part for part in child if any(True for _ in part.parameters()))
         else:
             yield child
+
+
+def _by_size(encoder: nn.Module, parts: list[nn.Module]) -> list[list[nn.Module]]:
+    """The parts in the order that they run in, those of one size of output together; none where no image can be shown."""
+    ran: list[tuple[nn.Module, tuple[int, ...]]] = []
+
+    def note(part: nn.Module, given: Any, answer: Any) -> None:
+        answer = answer[0] if isinstance(answer, tuple | list) else answer
+        size = tuple(answer.shape[2:]) if answer.ndim == 4 else (answer.shape[1],)  # rows and columns, or tokens
+        if all(part is not done for done, _ in ran):
+            ran.append((part, size))
+
+    first = next(p for p in encoder.parameters() if p.ndim == 4)
+    hooks = [part.register_forward_hook(note) for part in parts]
+    try:
+        with _evaluating(encoder), torch.no_grad():
+            _show(encoder, first)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    stages: dict[tuple[int, ...], list[nn.Module]] = {}
+    for part, size in ran:
+        stages.setdefault(size, []).append(part)
+    return list(stages.values())
+
+
+def _show(encoder: nn.Module, first: nn.Parameter) -> None:
+    for side in _SIDES:
+        try:
+            encoder(torch.zeros(1, first.shape[1], side, side, device=first.device))
+        except (RuntimeError, AssertionError, ValueError):
+            continue
+        return
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """In evaluation mode inside; each part is in its own mode again after."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

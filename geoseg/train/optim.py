@@ -59,7 +59,7 @@ def make_optimizer(network: nn.Module, settings: FitSettings, layer_decay: float
 
 def parameter_groups(network: nn.Module, settings: FitSettings, layer_decay: float) -> list[dict[str, Any]]:
     """The groups of :func:`make_optimizer`, from the first stage to the decoder; frozen parameters are in none."""
-    stages = encoder_stages(network)
+    stages = encoder_stages(network) if layer_decay < 1 else []
     depth = {id(parameter): number for number, stage in enumerate(stages) for parameter in stage}
     sorted_out: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for parameter in network.parameters():

@@ -191,7 +191,22 @@ def test_stages_hold_each_parameter_of_the_encoder_once_first_the_one_that_sees_
     assert sorted(placed) == sorted(id(p) for p in network.encoder.parameters())
     names = {id(p): name for name, p in network.named_parameters()}
     assert {names[id(p)] for p in stages[0]} & adapting_names(spec(encoder, params=()))[0]
-    assert len(stages) >= 4
+    assert len(stages) == (4 if "mit" in encoder or "next" in encoder else 5)
+
+
+@pytest.mark.slow
+def test_a_transformer_of_one_resolution_has_a_stage_for_each_block() -> None:
+    params = (("decoder_fusion_channels", 16), ("decoder_intermediate_channels", (16, 16, 16, 16)), ("img_size", 64))
+    assert len(encoder_stages(build(NetworkSpec("DPT", "tu-vit_tiny_patch16_224", 3, 4, params)))) >= 13
+
+
+def test_looking_for_stages_leaves_modes_and_statistics_as_they_are() -> None:
+    network = build(spec())
+    network.encoder.bn1.eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    encoder_stages(network)
+    assert network.encoder.layer1.training and not network.encoder.bn1.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 def test_a_network_without_encoder_has_no_stages() -> None:
