@@ -1,28 +1,88 @@
-"""``geoseg train``: a labelled scene to a bundle, with its scores on a held-out area."""
+"""``geoseg train``: labelled scenes to a bundle, with its scores on places that were kept from it."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geoseg.cli import options
 
+if TYPE_CHECKING:
+    from geoseg.train.settings.job import TrainSettings
 
-@click.command(epilog=options.example("geoseg train samples/north_carolina/train.yaml bundle/"))
+
+@click.command(
+    epilog=options.example(
+        "geoseg train pipelines/train_north_carolina.yaml bundle/",
+        "geoseg train pipelines/train_north_carolina.yaml crops.png --preview",
+    )
+)
 @click.argument("job", metavar="JOB.yaml", type=options.PATH)
-@click.argument("out", metavar="OUT", type=options.PATH)
+@click.argument("out", metavar="[OUT]", required=False, type=options.PATH)
+@click.option(
+    "--preview", is_flag=True, help="Only draw crops as the network will see them, into the picture OUT (PNG)."
+)
+@click.option(
+    "--baseline", is_flag=True, help="Also train gradient boosting on the same split, and say which is better."
+)
+@click.option("--restart", is_flag=True, help="Drop what a stopped training of OUT left, instead of going on with it.")
+@options.as_json
 @options.overwrite
-def command(job: str, out: str, overwrite: bool) -> None:
-    """Train a network as JOB.yaml says and write the bundle OUT; prints its scores on the held-out area as JSON.
+def command(
+    job: str, out: str | None, preview: bool, baseline: bool, restart: bool, as_json: bool, overwrite: bool
+) -> None:
+    """Train a network as JOB.yaml says and write the bundle OUT (by default a folder of the job's name).
 
-    The job names a scene, a raster of labels on its grid, how their codes are recoded to harmonised classes, the area to hold
-    out, and the network. The same job gives the same weights on the same machine.
+    The job names scenes, labels (rasters, or polygons, lines and points with a column of classes), what is kept for the test, and
+    the network; all but scenes, bands and classes has a default. OUT gets scores.json, curves, the split and what the checks
+    found beside the model. A training that was stopped goes on where it was. Several GPUs: torchrun -m geoseg train ...
     """
-    from geoseg.cli.progress import step_bar
+    from geoseg.cli.progress import fit_bar
     from geoseg.cli.signals import stoppable
-    from geoseg.jobs.train import train
-    from geoseg.train.simple import TrainSettings
+    from geoseg.jobs import train as jobs
+    from geoseg.train.settings.job import TrainSettings
 
     settings = TrainSettings.read(job)
-    with stoppable(out), step_bar(quiet=options.quiet()) as on_step:
-        bundle = train(settings, out, overwrite=overwrite, on_step=on_step)
-    click.echo(bundle.scores)
+    if preview:
+        click.echo(str(jobs.preview(settings, out or f"{settings.name}.png", overwrite=overwrite)))
+        return
+    settings = _with_baseline(settings) if baseline else settings
+    target = out or settings.name
+    with stoppable(target), fit_bar(quiet=options.quiet()) as on_step:
+        made = jobs.train(settings, target, overwrite=overwrite, restart=restart, on_step=on_step)
+    if made is None:
+        return  # a process of torchrun that does not lead
+    if as_json:
+        click.echo(json.dumps({"bundle": made.bundle.id, "path": made.bundle.path, "scores": made.scores}, indent=2))
+    else:
+        click.echo("\n".join(_lines(made.scores)))
+        click.echo(f"{made.bundle.path}: {made.bundle.id}, {len(list(Path(made.bundle.path).iterdir()))} files")
+
+
+def _with_baseline(settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"scores": settings.scores.model_copy(update={"baseline": True})})
+
+
+def _lines(scores: dict[str, Any]) -> list[str]:
+    """The scores for a person."""
+    if not scores:
+        return ["Nothing was kept for a test, so nothing is known of how good it is."]
+    lines = [f"Scores on {scores['part']}:", f"  {'':<28}{'value':>7}   {'95 % interval':<15}  largest class alone"]
+    for name, figure in scores["overall"].items():
+        if figure["value"] is not None:
+            spread = "" if figure["low"] is None else f"{figure['low']:.3f} - {figure['high']:.3f}"
+            alone = "" if figure["largest_class"] is None else f"{figure['largest_class']:.3f}"
+            lines.append(f"  {name.replace('_', ' '):<28}{figure['value']:>7.3f}   {spread:<15}  {alone}")
+    if "baseline" in scores:
+        from geoseg.train.summary import verdict
+
+        for name in ("kappa", "macro_f1"):
+            pair = scores["baseline"][name]
+            lines.append(
+                f"  {name.replace('_', ' ')}: network {pair['network']:.3f}, gradient boosting {pair['baseline']:.3f}"
+            )
+        lines.append(verdict(scores["baseline"]))
+    return lines

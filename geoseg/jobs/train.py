@@ -1,144 +1,154 @@
-"""Train: a labelled scene goes in, a bundle comes out that says how good it is on an area that it has not seen.
+"""Train: labelled scenes go in; a bundle comes out that says how good it is on places that it has not seen.
 
-scene + labels -> split by place -> statistics of the training area -> fit -> map of the held-out area -> scores -> bundle.
+scenes + labels -> split by place -> checks -> fit and score (each fold) -> fit on all -> temperature -> bundle.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import replace
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from geoseg.errors import Conflict
+from geoseg.jobs.package import facts_of_bundle, files_beside, scores_of_trials, self_test_sample, temperature_of
+from geoseg.model.bundle import Bundle, BundleFacts, save_bundle
+from geoseg.model.scale import scale_logits
+from geoseg.train.cells import cell_side, count_cells, count_parts
+from geoseg.train.checks import check
+from geoseg.train.digest import Dataset, dataset_digest
+from geoseg.train.distributed import leads
+from geoseg.train.finding import Finding, refuse_errors
+from geoseg.train.labelled import open_labelled
+from geoseg.train.preview import write_preview
+from geoseg.train.record import Keep
+from geoseg.train.settings.job import TrainSettings
+from geoseg.train.split import Split, make_splits, whole
+from geoseg.train.trial import Data, OnStep, prepare, run_trial, samples_of
 
-from geoseg.errors import Conflict, UsageError
-from geoseg.legend import HARMONISED, Legend
-from geoseg.model.bundle import Bundle, BundleFacts, NetworkSpec, save_bundle
-from geoseg.raster.scene import open_scene
-from geoseg.train.confusion import scores
-from geoseg.train.simple import Crops, Labelled, Report, Split, TrainSettings, confusion_in, fit, predict_scene
+log = logging.getLogger(__name__)
 
-SELF_TEST_CHIPS = 8
-SELF_TEST_SIDE = 64
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """The bundle, all its scores (``scores.json``), and what the checks found."""
+
+    bundle: Bundle
+    scores: dict[str, Any]
+    findings: tuple[Finding, ...]
 
 
 def train(
-    settings: TrainSettings, out: str | Path, *, overwrite: bool = False, on_step: Report | None = None
-) -> Bundle:
-    """Make a bundle.
+    settings: TrainSettings,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    on_step: OnStep | None = None,
+) -> TrainResult | None:
+    """Make a bundle; a training of the same job that was stopped is gone on with.
 
     Parameters
     ----------
     settings
-        See :class:`TrainSettings`; classes are those of the harmonised legend that ``recode`` gives.
+        See :class:`TrainSettings`.
     out
-        The folder of the bundle.
+        The folder of the bundle. Beside card and weights it gets ``scores.json``, ``confusion.png``, ``reliability.png``,
+        ``metrics.jsonl``, ``curves.png``, ``split.geojson``, ``split.png`` and ``findings.json``.
+    restart
+        Drop what a stopped training left.
     on_step
-        Called after each step of the fit with steps done, steps in all, loss.
+        Called after each step of each fit.
+
+    Returns
+    -------
+    TrainResult or None
+        None in the processes of a ``torchrun`` that do not lead.
 
     Raises
     ------
     Conflict
-        ``EXISTS``: the folder is there and ``overwrite`` is False; said before anything is computed.
+        ``EXISTS``: the folder is there and ``overwrite`` is False; said before anything is computed. ``CHECKPOINT``: what is
+        left there is of another job.
     InputRefused, UsageError
-        Scene, labels or settings cannot be used.
+        Scenes, labels or settings cannot be used.
     """
+    folder = Path(out)
+    if folder.exists() and not overwrite:
+        raise Conflict.of("EXISTS", folder, "exists already", "Add --overwrite or choose another name")
+    data, splits, findings = survey(settings)
+    dataset = dataset_digest(data.scenes, settings, splits)
+    with _work(folder, restart=restart) as work:
+        keep = Keep(work, _job_digest(settings, dataset))
+        trials = [run_trial(data, split, keep=_of(keep, split), on_step=on_step) for split in splits]
+        last = trials[0]
+        if len(splits) > 1:
+            everything = whole(data.scenes)
+            last = run_trial(data, everything, keep=_of(keep, everything), on_step=on_step)
+        if not leads():
+            return None
+        temperature = temperature_of(trials)
+        scores = scores_of_trials(trials, settings)
+        facts = facts_of_bundle(last, settings, dataset, temperature=temperature, scores=scores)
+        beside = files_beside(work / last.split.name, data, splits, scores=scores, findings=findings)
+        weights = scale_logits(last.network, last.weights, 1 / temperature.value)
+        sample = self_test_sample(data, splits[0], facts)
+        bundle = save_bundle(folder, facts, weights=weights, sample=sample, beside=beside, overwrite=overwrite)
+        shutil.rmtree(work, ignore_errors=True)
+    return TrainResult(bundle, scores, findings)
+
+
+def survey(settings: TrainSettings) -> tuple[Data, tuple[Split, ...], tuple[Finding, ...]]:
+    """Open scenes and labels, split them, and check both; an error among the findings is raised."""
+    scenes = open_labelled(settings)
+    cells = count_cells(scenes, side=cell_side(scenes, settings.split.block))
+    splits = make_splits(scenes, cells, settings.split)
+    counts = [count_parts(scenes, split, cells) for split in splits]
+    findings = check(scenes, splits, cells=cells, counts=counts, settings=settings)
+    for finding in findings:
+        if finding.level == "warning":
+            log.warning("%s", finding)
+    refuse_errors(findings)
+    return Data(settings, scenes, cells), splits, findings
+
+
+def preview(settings: TrainSettings, out: str | Path, *, overwrite: bool = False) -> Path:
+    """Draw a contact sheet of crops as they are and as they are augmented, PNG, without training."""
     if Path(out).exists() and not overwrite:
         raise Conflict.of("EXISTS", out, "exists already", "Add --overwrite or choose another name")
-    settings.check()
-    labelled, split = _read(settings)
-    facts = _facts(settings, labelled, split)
-    assert facts.network is not None
-    image = labelled.normalized(facts.bands)
-    crops = Crops.of(labelled, image, facts.legend, split=split, size=settings.fit.crop)
-    weights = fit(facts.network, crops, settings.fit, on_step or _silent)
-    mask = predict_scene(labelled, facts, weights)
-    facts = replace(facts, scores=_scores(settings, labelled, split, facts=facts, mask=mask))
-    return save_bundle(
-        out, facts, weights=weights, sample=_self_test(image, labelled.valid, split), overwrite=overwrite
-    )
+    data, splits, _ = survey(settings)
+    facts, _, samples = prepare(data, splits[0])
+    plain = samples_of(data, splits[0], facts, augmented=False)
+    write_preview(plain, samples, out, bands=facts.bands, legend=facts.legend)
+    return Path(out)
 
 
 def describe(settings: TrainSettings) -> BundleFacts:
-    """What the card will say but for the scores: nothing is fitted."""
-    return _facts(settings, *_read(settings))
+    """What the card will say but for scores and halo: nothing is fitted."""
+    data, splits, _ = survey(settings)
+    facts, _, _ = prepare(data, whole(data.scenes) if len(splits) > 1 else splits[0])
+    return replace(facts, training=dataset_digest(data.scenes, settings, splits).facts)
 
 
-def _read(settings: TrainSettings) -> tuple[Labelled, Split]:
-    scene = open_scene([settings.scene]).select(settings.bands)
-    labelled = Labelled.read(scene, settings.labels, settings.recode)
-    held = settings.held_out
-    return labelled, Split.of(labelled.label.shape, held.rows, held.cols, buffer=held.buffer)
+@contextmanager
+def _work(folder: Path, *, restart: bool) -> Iterator[Path]:
+    """The hidden folder beside the bundle where checkpoints lie until it is there."""
+    work = folder.absolute().parent / f".{folder.name}.training"
+    if restart and leads():
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    yield work
 
 
-def _facts(settings: TrainSettings, labelled: Labelled, split: Split) -> BundleFacts:
-    legend = _legend(settings)
-    choice = settings.network
-    params = tuple(sorted(choice.params.items()))
-    network = NetworkSpec(choice.architecture, choice.encoder, len(settings.bands), len(legend.classes), params)
-    return BundleFacts(
-        name=settings.name, bands=labelled.statistics(split.train), legend=legend,
-        units="reflectance" if labelled.scene.units == "reflectance" else "dn",
-        chip_size=settings.chip_size, halo=settings.halo, network=network,
-        description=settings.description, licence=settings.licence,
-        training=_training(settings, labelled, split),
-    )  # fmt: skip
+def _of(keep: Keep, split: Split) -> Keep:
+    return Keep(keep.folder / split.name, f"{keep.digest} {split.digest}")
 
 
-def _legend(settings: TrainSettings) -> Legend:
-    wanted = set(settings.recode.values())
-    unknown = wanted - set(HARMONISED.values)
-    if unknown:
-        known = ", ".join(f"{value} {name}" for value, name in HARMONISED.names.items())
-        raise UsageError.of("LEGEND", f"recode to {min(unknown)}", "is no harmonised class", f"The legend has: {known}")
-    return Legend(tuple(item for item in HARMONISED.classes if item.value in wanted))
-
-
-def _training(settings: TrainSettings, labelled: Labelled, split: Split) -> dict[str, Any]:
-    """What the bundle was trained on: change a pixel, a label, the recode or the split, and the digest changes."""
-    w = split.held_out
-    place = {"rows": [w.row, w.row + w.height], "cols": [w.col, w.col + w.width], "buffer": split.buffer}
-    recode = {str(code): value for code, value in sorted(settings.recode.items())}
-    seen = hashlib.sha256(
-        json.dumps({"recode": recode, "held_out": place, "bands": list(settings.bands)}, sort_keys=True).encode()
-    )
-    for array in (labelled.image, labelled.valid, labelled.label):
-        seen.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    trained = split.train & labelled.valid & (labelled.label > 0)
-    return {
-        "digest": seen.hexdigest(), "scene": Path(settings.scene).name, "labels": Path(settings.labels).name,
-        "crs": labelled.scene.geobox.crs, "shape": list(split.shape), "recode": recode, "held_out": place,
-        "pixels": int(trained.sum()), "licence": settings.licence, "fit": settings.fit.model_dump(mode="json"),
-    }  # fmt: skip
-
-
-def _scores(
-    settings: TrainSettings, labelled: Labelled, split: Split, *, facts: BundleFacts, mask: npt.NDArray[np.uint8]
-) -> dict[str, Any]:
-    w = split.held_out
-    area = f"rows {w.row}-{w.row + w.height - 1}, columns {w.col}-{w.col + w.width - 1} of {Path(settings.scene).name}"
-    held = scores(confusion_in(split.held, labelled, mask, facts), facts.legend.names)
-    place = f"{area}, {split.buffer} pixels from the training area"
-    return {"held_out": {**held, "area": place, "caveat": settings.caveat}}
-
-
-def _self_test(
-    image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], split: Split
-) -> npt.NDArray[np.float32] | None:
-    """A few normalized chips (n, bands, side, side) from the held-out area, those with most valid pixels; None if too small."""
-    w, side = split.held_out, SELF_TEST_SIDE
-    origins = [
-        (row, col)
-        for row in range(w.row, w.row + w.height - side + 1, side // 2)
-        for col in range(w.col, w.col + w.width - side + 1, side // 2)
-    ]
-    squares = [(slice(row, row + side), slice(col, col + side)) for row, col in origins]
-    best = sorted(squares, key=lambda where: -int(valid[where].sum()))[:SELF_TEST_CHIPS]
-    return np.stack([image[:, *where] for where in best]) if best else None
-
-
-def _silent(done: int, total: int, loss: float) -> None:
-    """Report nothing."""
+def _job_digest(settings: TrainSettings, dataset: Dataset) -> str:
+    """What a fit depends on beside its own settings, so that no other job's checkpoint is gone on with."""
+    parts = settings.model_dump(mode="json", include={"samples", "augment", "network", "loss", "bands"})
+    return json.dumps([dataset.digest, parts], sort_keys=True)

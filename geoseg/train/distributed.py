@@ -81,6 +81,11 @@ class Team:
         return box[0]
 
 
+def leads() -> bool:
+    """Whether this process is the first of those that ``torchrun`` started, or the only one."""
+    return _ranks()[0] == 0
+
+
 def share_of(batch_size: int) -> tuple[int, int]:
     """How many samples of each batch this process draws, and the number of its first; UsageError ``SETTING`` if uneven."""
     rank, size = _ranks()

@@ -16,6 +16,8 @@ from geoseg.errors import BundleError
 
 PERIOD = 64
 """Steps between changes."""
+_UNKNOWN = -1.0
+"""Of a cell without a loss, in a state: a checkpoint holds finite numbers only."""
 _KEPT = 0.5
 """Of what was known of a cell when something new is learned of it."""
 
@@ -65,9 +67,9 @@ class Hardness:
 
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
         """All of it, for a checkpoint."""
-        older, newer = self._known
+        losses = np.stack([known.losses for known in self._known])
         return {
-            "losses": np.stack([older.losses, newer.losses]), "sums": self._sums.copy(), "counts": self._counts.copy(),
+            "losses": np.where(np.isfinite(losses), losses, _UNKNOWN), "sums": self._sums.copy(), "counts": self._counts.copy(),
             "learned": np.array(self._learned, np.int64),
         }  # fmt: skip
 
@@ -84,7 +86,8 @@ class Hardness:
         self._sums, self._counts = np.array(state["sums"], np.float64), np.array(state["counts"], np.int64)
         self._learned = int(state["learned"])
         closed = self._learned // PERIOD
-        older, newer = np.array(state["losses"], np.float64)
+        losses = np.array(state["losses"], np.float64)
+        older, newer = np.where(losses == _UNKNOWN, np.nan, losses)
         self._known = _Known.of(max(closed - 1, 0), older, self._sizes), _Known.of(closed, newer, self._sizes)
 
     def _at(self, step: int) -> _Known:

@@ -101,11 +101,11 @@ class Temperature:
     likelihood: tuple[float, float]
     error: tuple[float, float]
 
-    def facts(self) -> dict[str, Any]:
-        """What the card says of it."""
+    def facts(self, fitted_on: str = "validation") -> dict[str, Any]:
+        """What the card says of it; ``fitted_on`` are the places."""
         return {
             "temperature": round(self.value, 6), "method": "temperature scaling, folded into the last layer",
-            "fitted_on": "validation", "pixels": self.pixels, "labelled_pixels": self.seen,
+            "fitted_on": fitted_on, "pixels": self.pixels, "labelled_pixels": self.seen,
             "ece_before": round(self.error[0], 6), "ece_after": round(self.error[1], 6),
             "nll_before": round(self.likelihood[0], 6), "nll_after": round(self.likelihood[1], 6),
         }  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.train.simple import TrainSettings
+from geoseg.train.settings.job import TrainSettings
 from tests.helpers.rasters import write_raster
 
 DARK, BRIGHT = 1, 2  # codes in the label file
@@ -26,11 +26,13 @@ def labelled_scene(folder: Path, *, side: int = 48, seed: int = 0) -> Path:
 
 def job(folder: Path, **changes: Any) -> TrainSettings:
     """A job that fits a 1 x 1 convolution on the left of :func:`labelled_scene` and holds out the right."""
-    fit = {"steps": 60, "batch_size": 4, "crop": 16, "learning_rate": 0.3, "ema": 0.5, "gain": 0.0, "offset": 0.0}
     values: dict[str, Any] = {
         "name": "tiny", "description": "a test", "licence": "CC0-1.0",
-        "scene": str(folder / "scene.tif"), "labels": str(folder / "labels.tif"), "bands": ("red", "nir"),
-        "recode": {DARK: 1, BRIGHT: 5}, "held_out": {"cols": (32, 48), "buffer": 4},
-        "chip_size": 32, "halo": 0, "network": {"architecture": "Conv1x1", "encoder": "none"}, "fit": fit,
+        "scenes": [{"scene": str(folder / "scene.tif"), "labels": str(folder / "labels.tif")}],
+        "bands": ("red", "nir"), "recode": {DARK: "water", BRIGHT: "built"},
+        "split": {"by": "windows", "windows": [{"cols": (32, 48)}], "buffer": 4},
+        "chip_size": 32, "halo": 0, "network": {"architecture": "Conv1x1", "encoder": "none"},
+        "samples": {"crop": 16}, "augment": {"gain": 0.0, "offset": 0.0},
+        "fit": {"steps": 60, "batch_size": 4, "learning_rate": 0.3, "ema": 0.5},
     }  # fmt: skip
     return TrainSettings.of(**{**values, **changes})

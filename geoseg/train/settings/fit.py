@@ -36,7 +36,7 @@ class LossSettings(Settings):
     by the effective number of samples of Cui et al. 2019 where ``beta`` is below 1), or a table of class and weight.
     """
 
-    terms: dict[LossName, float] = Field(default_factory=lambda: {"cross_entropy": 1.0}, min_length=1)
+    terms: dict[LossName, float] = Field({"cross_entropy": 1.0}, min_length=1)
     weights: Literal["none", "auto"] | dict[str, float] = "none"
     beta: float = Field(1.0, gt=0, le=1, description="of weights: auto; 1: plain inverse frequency")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="of cross_entropy")
