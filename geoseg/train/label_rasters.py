@@ -72,7 +72,7 @@ class RasterLabels:
 
     def findings(self) -> tuple[Finding, ...]:
         """What the place of the raster and its codes say; one pass."""
-        return (*self._twins(), *self._moved(), *self._odd_codes(), *self._other_names())
+        return (*self._twins(), *self._moved(), *self._odd_codes(), *self._nodata_named(), *self._other_names())
 
     def _read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         raw, there = read_layer(replace(self.layer, grid=None), window, False)
@@ -125,6 +125,13 @@ class RasterLabels:
         remedy = "Name in recode what they are"
         level: Literal["error", "warning"] = "error" if alone else "warning"
         return (Finding(level, "CODES", self._name, what, remedy, numbers={str(c): n for c, n in sorted(odd.items())}),)
+
+    def _nodata_named(self) -> tuple[Finding, ...]:
+        nodata = self.layer.nodata
+        if nodata not in self.table.codes:
+            return ()
+        what = f"{nodata:g} means nodata in the file, and is also named as a class: it has no label"
+        return (Finding("warning", "NODATA", self._name, what, "Set nodata: -1 for the labels if it is a class"),)
 
     def _other_names(self) -> tuple[Finding, ...]:
         """Codes whose name in the file is the name of another class."""
