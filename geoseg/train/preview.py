@@ -90,7 +90,7 @@ def write_preview(  # noqa: PLR0913 - what a sheet shows
     _write(path, sheet, heads, texts=(title, *notes), classes=_classes_shown(legend, crops))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Crop:
     """One crop of a batch: image (bands, size, size) and index (size, size)."""
 
@@ -143,7 +143,7 @@ def _bands_shown(names: Sequence[str]) -> tuple[list[int], str]:
     return [0, 1, 2], f"{names[0]}, {names[1]} and {names[2]} as red, green and blue"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Look:
     """How a crop is drawn: channels, their black and white, colour by class index, and pixels of the sheet for a pixel."""
 

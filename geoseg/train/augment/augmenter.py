@@ -18,7 +18,7 @@ from geoseg.train.augment.terrain import dark_of, draw_light, lit
 from geoseg.train.settings.augment import AugmentSettings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Draw:
     """What will be done to one crop: known before it is read, for it says how much to read.
 
@@ -49,7 +49,7 @@ class Draw:
         return cls(geometry, source, side_of(source), seed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Augmenter:
     """Turns, zooms, lights and disturbs crops, and mixes those of a batch; labels stay with their pixels.
 
@@ -79,6 +79,7 @@ class Augmenter:
     @classmethod
     def of(cls, settings: AugmentSettings, *, bands: Sequence[BandSpec], crop: int, counts: Sequence[int] = ()) -> Self:
         """Make one; ``counts`` are labelled pixels by class index, which copy-paste needs to know what is rare."""
+        assert len(counts) or not settings.copy_paste, "copy-paste without counts"
         return cls(settings, crop, dark_of(bands), rarity_of(np.asarray(counts, np.int64)))
 
     def described(self) -> str:

@@ -26,7 +26,7 @@ _SLACK = 1e-4
 """Pixels by which a map may leave a read before that counts: rounding."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Geometry:
     """How the pixels of a crop of ``size`` are moved; what each pixel of the result shows is :meth:`source`.
 

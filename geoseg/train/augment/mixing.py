@@ -15,7 +15,7 @@ Bools = NDArray[np.bool_]
 Index = NDArray[np.integer[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Crops:
     """Crops of one batch: images (N, bands, size, size), valid and index (N, size, size)."""
 

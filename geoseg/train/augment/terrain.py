@@ -15,9 +15,10 @@ from geoseg.train.settings.augment import AugmentSettings
 Image = NDArray[np.float32]
 
 _NOT_SUNLIT = re.compile(
-    r"lwir|tir|therm|temp|vv|vh|hh|hv|sar|sigma|coher|dem|dsm|dtm|elev|height|slope|aspect|nd[a-z]+i|evi|savi"
+    r"(?<![a-z])"
+    r"(lwir|tir|therm|temp|vv|vh|hh|hv|sar|sigma|coher|dem|dsm|dtm|elev|height|slope|aspect|m?nd[a-z]+i|evi|savi)"
 )
-"""Names that begin so are no light of the sun: heat, radar, heights, and indices in which the light cancels."""
+"""Names with a word that begins so are no light of the sun: heat, radar, heights, and indices in which the light cancels."""
 _HAZE = 2.5
 """Standard deviations below the mean that no shadow is darker than: the darkest pixels of a scene are about there, and what
 they still show is light of the air (Chavez 1988, An improved dark-object subtraction technique)."""
@@ -36,7 +37,7 @@ _RAGGED, _EDGE = 0.5, 0.1
 
 def dark_of(bands: Sequence[BandSpec]) -> NDArray[np.float32]:
     """(bands,): how far below its mean a band is where no light falls, in standard deviations; NaN: not lit by the sun."""
-    lit_by_sun = [band.mean > 0 and not _NOT_SUNLIT.match(band.name.lower()) for band in bands]
+    lit_by_sun = [band.mean > 0 and not _NOT_SUNLIT.search(band.name.lower()) for band in bands]
     return np.array(
         [min(band.mean / band.std, _HAZE) if sun else np.nan for band, sun in zip(bands, lit_by_sun, strict=True)],
         np.float32,
