@@ -22,7 +22,7 @@ from geoseg.train.evaluate import Evaluation
 from geoseg.train.figures import confusion_png, reliability_png
 from geoseg.train.finding import Finding
 from geoseg.train.settings.job import TrainSettings
-from geoseg.train.split import TRAIN, Split
+from geoseg.train.split import TRAIN, VALIDATION, Split
 from geoseg.train.split_files import split_geojson, split_png
 from geoseg.train.summary import card_scores, part_of
 from geoseg.train.temperature import Temperature, fit_temperature
@@ -42,6 +42,18 @@ def temperature_of(trials: Sequence[Trial]) -> Temperature:
     for sample in samples[1:]:
         together = together + sample
     return fit_temperature(together)
+
+
+def temperatures_to_score(trials: Sequence[Trial]) -> list[float]:
+    """The temperature of each trial, from pixels that its scores are not of where there are such.
+
+    The validation part's, or else that of the other folds.
+    """
+    found = []
+    for i, trial in enumerate(trials):
+        own = trial.split.pixels(VALIDATION) or len(trials) == 1
+        found.append(temperature_of([trial] if own else [*trials[:i], *trials[i + 1 :]]).value)
+    return found
 
 
 def scores_of_trials(trials: Sequence[Trial], settings: TrainSettings) -> dict[str, Any]:

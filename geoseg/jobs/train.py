@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import Conflict
-from geoseg.jobs.package import facts_of_bundle, files_beside, scores_of_trials, self_test_sample, temperature_of
+from geoseg.jobs.package import (
+    facts_of_bundle,
+    files_beside,
+    scores_of_trials,
+    self_test_sample,
+    temperature_of,
+    temperatures_to_score,
+)
 from geoseg.model.bundle import Bundle, BundleFacts, save_bundle
 from geoseg.model.scale import scale_logits
 from geoseg.train.cells import cell_side, count_cells, count_parts
@@ -28,7 +35,7 @@ from geoseg.train.preview import write_preview
 from geoseg.train.record import Keep
 from geoseg.train.settings.job import TrainSettings
 from geoseg.train.split import Split, make_splits, whole
-from geoseg.train.trial import Data, OnStep, prepare, run_trial, samples_of
+from geoseg.train.trial import Data, OnStep, prepare, run_trial, samples_of, score_trial
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +99,8 @@ def train(
         if not leads():
             return None
         temperature = temperature_of(trials)
+        known = temperatures_to_score(trials)
+        trials = [score_trial(trial, data, value) for trial, value in zip(trials, known, strict=True)]
         scores = scores_of_trials(trials, settings)
         facts = facts_of_bundle(last, settings, dataset, temperature=temperature, scores=scores)
         beside = files_beside(work / last.split.name, data, splits, scores=scores, findings=findings)

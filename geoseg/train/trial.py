@@ -15,6 +15,7 @@ from geoseg.model.bundle import BundleFacts, NetworkSpec
 from geoseg.model.card import Units
 from geoseg.model.network import build, load_weights
 from geoseg.model.receptive import LARGEST_HALO, halo_of
+from geoseg.model.scale import scale_logits
 from geoseg.train.augment.augmenter import Augmenter
 from geoseg.train.baseline import fit_baseline
 from geoseg.train.cells import SceneCells, count_parts
@@ -29,7 +30,7 @@ from geoseg.train.mapper import NetworkMapper
 from geoseg.train.record import Keep
 from geoseg.train.samples import Samples, make_samples
 from geoseg.train.settings.job import TrainSettings
-from geoseg.train.split import TEST, TRAIN, VALIDATION, Split
+from geoseg.train.split import NONE, TEST, TRAIN, VALIDATION, Split
 from geoseg.train.start import Start, begin, spec_of
 from geoseg.train.statistics import statistics
 from geoseg.train.temperature import LogitSample
@@ -75,12 +76,12 @@ class Trial:
         Its state dict.
     halo
         How the halo was found; empty where the job states it.
+    sample
+        Logits of pixels that were not trained on, of the validation part if there is one, else of the test part.
     part
-        The part of the split that ``evaluation`` is of: TEST, or VALIDATION where nothing is kept for a test; 0: none.
+        The part of the split that ``evaluation`` is of: TEST, VALIDATION or NONE.
     evaluation, baseline
         Counts of its map, and of gradient boosting trained and tested on the same pixels, where that was asked for.
-    sample
-        Logits of pixels that were not trained on, for the temperature.
     """
 
     split: Split
@@ -88,10 +89,10 @@ class Trial:
     weights: Arrays
     fitted: Fitted
     halo: Mapping[str, Any]
-    part: int = 0
+    sample: LogitSample | None = None
+    part: int = NONE
     evaluation: Evaluation | None = None
     baseline: Evaluation | None = None
-    sample: LogitSample | None = None
 
     @property
     def network(self) -> NetworkSpec:
@@ -101,7 +102,7 @@ class Trial:
 
 
 def run_trial(data: Data, split: Split, *, keep: Keep | None = None, on_step: OnStep | None = None) -> Trial:
-    """Train a network on the training part of a split and score it on the test part.
+    """Train a network on the training part of a split; :func:`score_trial` says what it reaches.
 
     Parameters
     ----------
@@ -123,8 +124,30 @@ def run_trial(data: Data, split: Split, *, keep: Keep | None = None, on_step: On
     )  # fmt: skip
     facts, halo = _with_halo(facts, settings, fitted.weights)
     trial = Trial(split, facts, fitted.weights, fitted, halo)
-    part = TEST if split.pixels(TEST) else VALIDATION if split.pixels(VALIDATION) else 0
-    return _scored(trial, data, part) if part else trial
+    unseen = VALIDATION if split.pixels(VALIDATION) else TEST
+    mapper = NetworkMapper.of_weights(facts, trial.weights)
+    return replace(
+        trial, sample=sample_logits(mapper, data.scenes, where=in_part(split, unseen), seed=settings.fit.seed)
+    )
+
+
+def score_trial(trial: Trial, data: Data, temperature: float) -> Trial:
+    """Map the part that was kept, with logits divided by ``temperature``, and count; with the baseline if it is asked for.
+
+    Without a test part the validation part is scored, and nothing where there is none either.
+    """
+    settings, split = data.settings, trial.split
+    part = TEST if split.pixels(TEST) else VALIDATION if split.pixels(VALIDATION) else NONE
+    if part == NONE:
+        return trial
+    weights = scale_logits(trial.network, trial.weights, 1 / temperature)
+    mapper = NetworkMapper.of_weights(trial.facts, weights, tta=settings.scores.tta)
+    where, measures = in_part(split, part), Measures(boundary=settings.scores.boundary)
+    trial = replace(trial, part=part, evaluation=evaluate(mapper, data.scenes, where=where, measures=measures))
+    if not settings.scores.baseline:
+        return trial
+    boosted = fit_baseline(data.scenes, data.legend, where=in_part(split, TRAIN), seed=settings.fit.seed)
+    return replace(trial, baseline=evaluate(boosted, data.scenes, where=where, measures=measures))
 
 
 def prepare(data: Data, split: Split) -> tuple[BundleFacts, Start, Samples]:
@@ -151,21 +174,6 @@ def samples_of(data: Data, split: Split, facts: BundleFacts, *, augmented: bool)
         data.scenes, split, facts.bands, data.legend, settings=settings.samples,
         augment=augmenter if augmented else None, batch_size=size, seed=settings.fit.seed, first=first,
     )  # fmt: skip
-
-
-def _scored(trial: Trial, data: Data, part: int) -> Trial:
-    """Map the kept part and count; with the baseline where it is asked for."""
-    settings, split = data.settings, trial.split
-    mapper = NetworkMapper.of_weights(trial.facts, trial.weights)
-    where, measures = in_part(split, part), Measures(boundary=settings.scores.boundary)
-    made = evaluate(replace(mapper, tta=settings.scores.tta), data.scenes, where=where, measures=measures)
-    calibrating = in_part(split, VALIDATION) if split.pixels(VALIDATION) else where
-    sample = sample_logits(mapper, data.scenes, where=calibrating, seed=settings.fit.seed)
-    trial = replace(trial, part=part, evaluation=made, sample=sample)
-    if not settings.scores.baseline:
-        return trial
-    boosted = fit_baseline(data.scenes, data.legend, where=in_part(split, TRAIN), seed=settings.fit.seed)
-    return replace(trial, baseline=evaluate(boosted, data.scenes, where=where, measures=measures))
 
 
 def _validator(data: Data, split: Split, facts: BundleFacts) -> Callable[[nn.Module], Mapping[str, float]] | None:
