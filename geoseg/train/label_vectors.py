@@ -70,11 +70,18 @@ def open_vector_labels(settings: LabelSettings, geobox: GeoBox, recoding: Recodi
     drawn = widened(parts[inside], values[owners[inside]], owners[inside], width=settings.width, geobox=geobox)
     drawing = Drawing.of(*drawn, background=_background(settings, recoding), touched=settings.all_touched)
     name, there = Path(settings.path).name, len(np.unique(owners[inside]))
+    broken = ~shapely.is_valid(shapes[kept])
+    found = list(said.found)
+    if broken.any():
+        what = (
+            f"{broken.sum()} shapes are not valid and are repaired ({shapely.is_valid_reason(shapes[kept][broken][0])})"
+        )
+        found.append(Finding("warning", "INVALID", name, what, "Fix the geometries in QGIS if that looks wrong"))
     notes = [f"{name}: {line}" for line in said.notes]
     if there < kept.sum():
         notes.append(f"{name}: {kept.sum() - there} of {kept.sum()} features lie outside of the scene")
     away = _outside(name, frame, geobox, kept=int(kept.sum()), inside=there)
-    return VectorLabels(str(settings.path), geobox, drawing, tuple(notes), (*said.found, *away))
+    return VectorLabels(str(settings.path), geobox, drawing, tuple(notes), (*found, *away))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +93,26 @@ class _Said:
     found: tuple[Finding, ...]
 
 
-def _values(frame: Any, settings: LabelSettings, recoding: Recoding) -> _Said:
-    path, column = settings.path, settings.field
+def words_of(settings: LabelSettings) -> list[str]:
+    """What the column of classes says, each word once, sorted."""
+    frame = read_features(settings.path, layer=_layer(settings), assume_crs=settings.assume_crs)
+    return sorted({word for word in _words(frame, settings) if word})
+
+
+def _words(frame: Any, settings: LabelSettings) -> list[str]:
+    """The column's word for each feature, empty where it has none."""
+    column = settings.field
     columns = [str(name) for name in frame.columns if name != frame.geometry.name]
     if column not in columns:
         what = f"has no column {column}{did_you_mean(column, columns)}"
-        there = ", ".join(columns) or "none"
-        raise InputRefused.of("FIELD", path, what, f"Name the column of classes with field; its columns: {there}")
-    words = ["" if word is None or word != word else _word(word) for word in frame[column].to_list()]
+        remedy = f"Name the column of classes with field; its columns: {', '.join(columns) or 'none'}"
+        raise InputRefused.of("FIELD", settings.path, what, remedy)
+    return ["" if word is None or word != word else _word(word) for word in frame[column].to_list()]
+
+
+def _values(frame: Any, settings: LabelSettings, recoding: Recoding) -> _Said:
+    path, column = settings.path, settings.field
+    words = _words(frame, settings)
     counts = Counter(word for word in words if word)
     by_word = {word: recoding.value_of(word) for word in counts}
     unknown = [word for word, value in by_word.items() if value is None]

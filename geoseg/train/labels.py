@@ -65,13 +65,18 @@ def open_labels(
     path = Path(settings.path)
     if path.is_dir():
         raise InputRefused.of("NOT_A_FILE", path, "is a folder", "Name the file of labels")
-    if path.suffix.lower() in _VECTORS:
+    if is_vector(path):
         from geoseg.train.label_vectors import open_vector_labels
 
         return open_vector_labels(settings, geobox, recoding)
     from geoseg.train.label_rasters import open_raster_labels
 
     return open_raster_labels(settings, geobox, recoding)
+
+
+def is_vector(path: str | Path) -> bool:
+    """Whether a file of this name holds features, not pixels."""
+    return Path(path).suffix.lower() in _VECTORS
 
 
 def index_of(legend: Legend) -> NDArray[np.uint8]:

@@ -110,10 +110,10 @@ def whole(word: Any) -> int | None:
         return None
 
 
-def did_you_mean(word: Any, known: Iterable[str]) -> str:
+def did_you_mean(word: Any, known: Iterable[str], *, least: float = _LEAST) -> str:
     """``; did you mean 'forest'`` for a word that nearly is a known one, else nothing."""
     by_fold = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(str(word).strip().casefold(), list(by_fold), n=1, cutoff=_LEAST)
+    close = difflib.get_close_matches(str(word).strip().casefold(), list(by_fold), n=1, cutoff=least)
     return f"; did you mean '{by_fold[close[0]]}'" if close else ""
 
 
