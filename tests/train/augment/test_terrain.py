@@ -31,7 +31,8 @@ def test_without_light_a_hazy_band_is_as_dark_as_its_darkest_pixels_not_black() 
 @pytest.mark.parametrize(
     ("name", "sunlit"),
     [("blue", True), ("swir2", True), ("rededge1", True), ("nir08", True), ("B4", True), ("pan", True), ("cirrus", True),
-     ("S1_VV", False),     ("lwir1", False), ("vv", False), ("VH", False), ("dem", False), ("mndwi", False), ("slope", False), ("ndvi", False)],
+     ("lwir1", False), ("vv", False), ("VH", False), ("S1_VV", False), ("dem", False), ("slope", False),
+     ("ndvi", False), ("mndwi", False)],
 )  # fmt: skip
 def test_heat_radar_heights_and_indices_are_not_lit_by_the_sun(name: str, sunlit: bool) -> None:
     assert np.isnan(dark_of([BandSpec(name, 1.0, 1.0)]))[0] != sunlit
