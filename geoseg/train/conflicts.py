@@ -30,7 +30,8 @@ def conflicts(drawing: Drawing, geobox: GeoBox, legend: Legend, where: str) -> l
 
 def alike_names(names: Iterable[str], where: str) -> list[Finding]:
     """Names of classes that look like one name written twice (``forest``, ``Forrest``)."""
-    known, found = [], []
+    known: list[str] = []
+    found: list[Finding] = []
     for name in sorted(names):
         nearest = did_you_mean(name, known, least=0.85)
         if nearest:

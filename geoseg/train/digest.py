@@ -38,7 +38,11 @@ def dataset_digest(scenes: Sequence[LabelledScene], settings: TrainSettings, spl
     seen = hashlib.sha256()
     legend = scenes[0].legend
     recode = {str(code): target for code, target in settings.recode.items()}
-    job = {"recode": recode, "legend": legend.to_json(), "bands": list(settings.bands)}
+    own = [
+        item.labels.recode and {str(code): target for code, target in item.labels.recode.items()}
+        for item in settings.scenes
+    ]
+    job = {"recode": [recode, own], "legend": legend.to_json(), "bands": list(settings.bands)}
     seen.update(json.dumps(job, sort_keys=True).encode())
     for split in splits:
         seen.update(split.digest.encode())

@@ -51,7 +51,7 @@ def open_labels(
     ----------
     recode
         Codes or names of the file to class values or names; what it does not name has no label. Empty: codes are class
-        values and names are class names, and a name that the legend has not is refused.
+        values and names are class names, and a name that the legend has not is refused. Those of ``settings`` come first.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def open_labels(
     UsageError
         ``LEGEND``: ``recode`` names what the legend has not.
     """
-    recoding = Recoding.of(recode, legend)
+    recoding = Recoding.of(recode if settings.recode is None else settings.recode, legend)
     path = Path(settings.path)
     if path.is_dir():
         raise InputRefused.of("NOT_A_FILE", path, "is a folder", "Name the file of labels")

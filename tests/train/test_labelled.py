@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.errors import InputRefused
+from geoseg.errors import InputRefused, UsageError
 from geoseg.grid.geobox import Window
 from geoseg.train.digest import dataset_digest
 from geoseg.train.labelled import LabelledScene, distinct_names, open_labelled
@@ -165,3 +165,16 @@ def test_facts_of_the_data_are_json_and_count_labels(tmp_path: Path) -> None:
     }
     assert facts["labels"]["water"] == 2 * (label == 1).sum()
     assert facts["scenes"][1]["part"] == "test" and facts["scenes"][0]["crs"] == "EPSG:32632"
+
+
+def test_labels_may_have_a_recode_of_their_own(tmp_path: Path) -> None:
+    one, other = entry(tmp_path, "a"), entry(tmp_path, "b")
+    other["labels"] = {"path": other["labels"], "recode": {1: "built", 5: "water"}}
+    settings = job(one, other, classes=(), recode={1: "water", 4: "cropland"})
+    assert settings.legend.values == (1, 4, 5)
+    first, second = (scene.labels.read(all_of(scene.scene.geobox)) for scene in open_labelled(settings))
+    raw = np.random.default_rng(0).choice([0, 1, 4, 5], SHAPE)
+    assert (first == np.select([raw == 1, raw == 4], [1, 4], 0)).all()
+    assert (second == np.select([raw == 1, raw == 5], [5, 1], 0)).all()
+    with pytest.raises(UsageError, match=r"LEGEND: recode to watter: is no harmonised class; did you mean 'water'"):
+        _ = job(one, classes=(), recode={1: "watter"}).legend

@@ -28,6 +28,10 @@ class LabelSettings(Settings):
         None, description="class of the pixels that no feature of a vector file covers; None: they have no label"
     )
     assume_crs: str | None = Field(None, description="CRS of labels that name none")
+    recode: dict[int | str, int | str] | None = Field(
+        None,
+        description="codes or names of this file to classes, in place of the job's recode; {}: they are the legend's",
+    )
 
     @model_validator(mode="before")
     @classmethod

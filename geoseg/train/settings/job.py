@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from geoseg.config import Settings
 from geoseg.errors import InputRefused, UsageError
 from geoseg.legend import HARMONISED, Colour, Legend, LegendClass
+from geoseg.train.recode import did_you_mean
 from geoseg.train.settings.augment import AugmentSettings
 from geoseg.train.settings.data import ClassSettings, ImageSettings, SceneSettings, SplitSettings
 from geoseg.train.settings.fit import FitSettings, LossSettings, NetworkChoice, SampleSettings
@@ -93,11 +94,12 @@ class TrainSettings(Settings):
         if self.classes:
             colours = {item.value: _colour(item.colour) for item in self.classes if item.colour}
             return Legend.of({item.value: item.name for item in self.classes}, colours)
-        if not self.recode:
+        targets = [*self.recode.values(), *(t for item in self.scenes for t in (item.labels.recode or {}).values())]
+        if not targets:
             raise UsageError.of(
                 "LEGEND", "classes", "neither classes nor recode says what is mapped", "Name the classes"
             )
-        wanted = [_harmonised(target) for target in self.recode.values()]
+        wanted = [_harmonised(target) for target in targets]
         return Legend(tuple(item for item in HARMONISED.classes if item in wanted))
 
     def _beside(self, folder: Path) -> Self:
@@ -123,10 +125,11 @@ class TrainSettings(Settings):
 
 def _harmonised(target: int | str) -> LegendClass:
     for item in HARMONISED.classes:
-        if target in (item.value, item.name):
+        if target == item.value or str(target).strip().casefold() in (item.name, str(item.value)):
             return item
     known = ", ".join(f"{value} {name}" for value, name in HARMONISED.names.items())
-    raise UsageError.of("LEGEND", f"recode to {target}", "is no harmonised class", f"The legend has: {known}")
+    what = f"is no harmonised class{did_you_mean(target, HARMONISED.names.values())}"
+    raise UsageError.of("LEGEND", f"recode to {target}", what, f"The legend has: {known}")
 
 
 def _colour(text: str) -> Colour:
