@@ -159,7 +159,7 @@ class Samples:
 
     def batches(self, start: int, stop: int, *, threads: int | None = None) -> Iterator[Batch]:
         """Batches of steps ``start`` to ``stop - 1``, in order, made ahead by threads that end with the iterator."""
-        count = threads or min(_THREADS, len(os.sched_getaffinity(0)))
+        count = threads or max(1, min(_THREADS, len(os.sched_getaffinity(0)) // 2))
         return prefetch(self.batch, range(start, stop), threads=count, ahead=min(2 * count, PERIOD // 2))
 
     def learned(self, cells: Ints, losses: npt.NDArray[np.floating]) -> None:
@@ -227,8 +227,8 @@ class Samples:
         return image, valid, index
 
 
-_THREADS = 2
-"""More wait for each other: a crop is many short steps of Python."""
+_THREADS = 8
+"""At most: a crop is many short steps of Python, and more threads wait for each other."""
 
 
 def make_samples(  # noqa: PLR0913 - what a training has

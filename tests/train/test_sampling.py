@@ -218,6 +218,7 @@ def test_hard_examples_do_not_depend_on_threads_and_go_on_from_a_checkpoint(shor
     expected = lesson(fresh(), 0, 23, 1)
     stopped = fresh()
     assert all(same(one, other) for one, other in zip(lesson(stopped, 0, 14, 3), expected[:14], strict=True))
+    assert all(np.isfinite(values).all() for values in stopped.state().values()), "a checkpoint holds numbers only"
     again = fresh()
     again.restore({name: value.copy() for name, value in stopped.state().items()})
     assert all(same(one, other) for one, other in zip(lesson(again, 14, 23, 2), expected[14:], strict=True))
