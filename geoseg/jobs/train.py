@@ -132,7 +132,7 @@ def preview(settings: TrainSettings, out: str | Path, *, overwrite: bool = False
     data, splits, _ = survey(settings)
     facts, _, samples = prepare(data, splits[0])
     plain = samples_of(data, splits[0], facts, augmented=False)
-    write_preview(plain, samples, out, bands=facts.bands, legend=facts.legend)
+    write_preview(plain, samples, out, bands=facts.bands, legend=facts.legend, title=settings.name)
     return Path(out)
 
 
