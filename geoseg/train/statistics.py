@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import InputRefused
 from geoseg.model.card import BandSpec
+from geoseg.raster.read import read_window
 from geoseg.train.labelled import LabelledScene
 from geoseg.train.labels import windows_of
 from geoseg.train.split import TRAIN, SceneSplit, Split
@@ -88,6 +89,6 @@ def _scene_moments(scene: LabelledScene, parts: SceneSplit) -> Moments:
     for window in windows_of(scene.shape):
         wanted = parts.read(window) == TRAIN
         if wanted.any():
-            image, valid, _ = scene.read(window)
+            image, valid = read_window(scene.scene, window)
             total += Moments.of(image[:, wanted & valid])
     return total.scaled(np.array([band.scale for band in bands]), np.array([band.offset for band in bands]))
