@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoseg.grid.geobox import GeoBox
 from geoseg.vector.regions import Regions
-from geoseg.vector.table import PolygonTable, bounds_of, wkb_array
+from geoseg.vector.table import PolygonTable, binary_array, whole_box
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from geoseg.vector.wkb import Wkb
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -24,33 +25,27 @@ def write(path: Path, table: PolygonTable) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from geoseg.vector.wkb import regions_to_wkb
+
     plain = table.schema("geometry")
     sides = pa.struct([(side, pa.float64()) for side in _SIDES])
     schema = pa.schema([*list(plain)[:-1], pa.field("bbox", sides), plain.field("geometry")])
-    whole = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    whole = whole_box(np.empty((0, 4)))
     with path.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for part in table.regions():
-            boxes = _boxes(part, table.geobox)
-            whole = np.array([*np.minimum(whole[:2], boxes[:, :2].min(0)), *np.maximum(whole[2:], boxes[:, 2:].max(0))])
-            writer.write_batch(_record(part, boxes, table, schema))
+            wkb = regions_to_wkb(part, table.geobox)
+            whole = whole_box(np.vstack([whole, wkb.boxes]))
+            writer.write_batch(_record(part, wkb, table, schema))
         writer.add_key_value_metadata({"geo": json.dumps(_geo(table, whole), sort_keys=True)})
 
 
-def _record(part: Regions, boxes: NDArray[np.float64], table: PolygonTable, schema: pa.Schema) -> pa.RecordBatch:
+def _record(part: Regions, wkb: Wkb, table: PolygonTable, schema: pa.Schema) -> pa.RecordBatch:
     import pyarrow as pa
 
     values = table.attributes(part)
     arrays = [pa.array(values[name], schema.field(name).type) for name in table.columns]
-    bbox = pa.StructArray.from_arrays([pa.array(np.ascontiguousarray(side)) for side in boxes.T], _SIDES)
-    return pa.record_batch([*arrays, bbox, wkb_array(part, table.geobox)], schema=schema)
-
-
-def _boxes(part: Regions, geobox: GeoBox) -> NDArray[np.float64]:
-    """(xmin, ymin, xmax, ymax) of each polygon, ``(n, 4)``."""
-    xy = part.xy(geobox)
-    starts = part.rings[bounds_of(part)[:-1]]
-    made: NDArray[np.float64] = np.hstack([np.minimum.reduceat(xy, starts), np.maximum.reduceat(xy, starts)])
-    return made
+    bbox = pa.StructArray.from_arrays([pa.array(np.ascontiguousarray(side)) for side in wkb.boxes.T], _SIDES)
+    return pa.record_batch([*arrays, bbox, binary_array(wkb.data, wkb.offsets)], schema=schema)
 
 
 def _geo(table: PolygonTable, whole: NDArray[np.float64]) -> dict[str, Any]:
@@ -64,7 +59,7 @@ def _geo(table: PolygonTable, whole: NDArray[np.float64]) -> dict[str, Any]:
         "covering": {"bbox": {side: ["bbox", side] for side in _SIDES}},
     }
     if table.n:
-        column["bbox"] = [float(side) for side in whole]
+        column["bbox"] = whole.ravel().tolist()
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
 
 

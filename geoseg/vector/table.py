@@ -58,9 +58,9 @@ class PolygonTable:
         """``Polygon`` or ``MultiPolygon``, the same for all."""
         return self._first.geometry_type
 
-    def regions(self) -> Iterator[Regions]:
-        """The polygons, once, in batches of :data:`BATCH`; shells counter-clockwise in the CRS, holes clockwise."""
-        for part in _even(chain([self._first], self._parts)):
+    def regions(self, batch: int = BATCH) -> Iterator[Regions]:
+        """The polygons, once, ``batch`` at a time; shells counter-clockwise in the CRS, holes clockwise."""
+        for part in _even(chain([self._first], self._parts), batch):
             self.n += len(part)
             for piece in _light(part):
                 yield _turned(piece, self.geobox)
@@ -75,13 +75,16 @@ class PolygonTable:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The polygons as record batches of :meth:`schema`."""
+        for part in self.regions():
+            yield self.record(part, wkb_array(part, self.geobox))
+
+    def record(self, part: Regions, geometries: pa.Array) -> pa.RecordBatch:
+        """Polygons as a record batch of :meth:`schema`."""
         import pyarrow as pa
 
-        schema = self.schema()
-        for part in self.regions():
-            values = self.attributes(part)
-            arrays = [pa.array(values[name], schema.field(name).type) for name in self.columns]
-            yield pa.record_batch([*arrays, wkb_array(part, self.geobox)], schema=schema)
+        schema, values = self.schema(), self.attributes(part)
+        arrays = [pa.array(values[name], schema.field(name).type) for name in self.columns]
+        return pa.record_batch([*arrays, geometries], schema=schema)
 
     def attributes(self, part: Regions) -> dict[str, NDArray[np.generic]]:
         """Values of all columns, by name."""
@@ -101,14 +104,24 @@ class PolygonTable:
 
 def wkb_array(part: Regions, geobox: GeoBox) -> pa.Array:
     """Polygons or multipolygons as an Arrow array of well-known binary, in the geobox's CRS."""
+    from geoseg.vector.wkb import regions_to_wkb
+
+    wkb = regions_to_wkb(part, geobox)
+    return binary_array(wkb.data, wkb.offsets)
+
+
+def binary_array(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> pa.Array:
+    """Byte strings one after another as an Arrow array; ``offsets`` ``(n + 1,)`` says where each begins."""
     import pyarrow as pa
 
-    from geoseg.vector.wkb import polygons_to_wkb
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers)
 
-    data, offsets = polygons_to_wkb(part.xy(geobox), part.rings, part.polygons, part.parts)
-    return pa.Array.from_buffers(
-        pa.binary(), len(part), [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
-    )
+
+def whole_box(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The box around boxes, ``(1, 4)``; around none it is inside out."""
+    low, high = boxes[:, :2].min(axis=0, initial=np.inf), boxes[:, 2:].max(axis=0, initial=-np.inf)
+    return np.concatenate([low, high])[None]
 
 
 def bounds_of(part: Regions) -> NDArray[np.int64]:
@@ -116,16 +129,16 @@ def bounds_of(part: Regions) -> NDArray[np.int64]:
     return part.polygons if part.parts is None else part.polygons[part.parts]
 
 
-def _even(parts: Iterable[Regions]) -> Iterator[Regions]:
+def _even(parts: Iterable[Regions], batch: int) -> Iterator[Regions]:
     waiting: list[Regions] = []
     count = 0
     for part in parts:
         waiting.append(part)
         count += len(part)
-        if count >= BATCH:
+        if count >= batch:
             whole = Regions.concat(waiting)
-            stop = count - count % BATCH
-            yield from (whole.pick(start, start + BATCH) for start in range(0, stop, BATCH))
+            stop = count - count % batch
+            yield from (whole.pick(start, start + batch) for start in range(0, stop, batch))
             waiting, count = [whole.pick(stop, len(whole))], count - stop
     rest = Regions.concat(waiting)
     if len(rest):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,50 +12,72 @@ from geoseg.raster.jit import jit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.grid.geobox import GeoBox
+    from geoseg.vector.regions import Regions
 
-def polygons_to_wkb(
-    xy: NDArray[np.float64],
-    rings: NDArray[np.int64],
-    polygons: NDArray[np.int64],
-    parts: NDArray[np.int64] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Bytes of all polygons one after another, and where each begins ``(n + 1,)``; coordinates ``(v, 2)``.
 
-    With ``parts``, offsets in the polygons, those of multipolygons.
+class Wkb(NamedTuple):
+    """Bytes of ``n`` geometries one after another, where each begins, int64 ``(n + 1,)``, and the box of each.
+
+    Boxes are float64 ``(n, 4)``: xmin, ymin, xmax, ymax.
     """
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+
+
+def regions_to_wkb(part: Regions, geobox: GeoBox, *, room: int = 0) -> Wkb:
+    """Polygons (or multipolygons) in the geobox's CRS; each begins with ``room`` bytes for the caller."""
+    rings, polygons, parts = part.rings, part.polygons, part.parts
     ring_count = np.diff(polygons)
     vertex_count = rings[polygons[1:]] - rings[polygons[:-1]]
     offsets = np.zeros(len(polygons), np.int64)
     np.cumsum(9 + 4 * ring_count + 16 * vertex_count, out=offsets[1:])
     little = sys.byteorder == "little"
-    raw = np.ascontiguousarray(xy, np.float64).view(np.uint8).reshape(-1, 16)
     if parts is None:
-        out = np.empty(int(offsets[-1]), np.uint8)
-        _write(out, offsets, raw, rings, polygons, little)
-        return out, offsets
-    starts = offsets[parts] + 9 * np.arange(len(parts))
+        starts = offsets + room * np.arange(len(offsets))
+        inside = starts[:-1] + room
+    else:
+        starts = offsets[parts] + (room + 9) * np.arange(len(parts))
+        inside = offsets[:-1] + (room + 9) * (1 + np.repeat(np.arange(len(parts) - 1), np.diff(parts)))
     out = np.empty(int(starts[-1]), np.uint8)
-    inside = offsets[:-1] + 9 * (1 + np.repeat(np.arange(len(parts) - 1), np.diff(parts)))
-    _write(out, inside, raw, rings, polygons, little)
-    _heads(out, starts, parts, little)
-    return out, starts
+    boxes = _write(out, inside, (part.coords, rings, polygons), tuple(geobox.transform)[:6], little)
+    if parts is None:
+        return Wkb(out, starts, boxes)
+    _heads(out, starts[:-1] + room, parts, little)
+    whole = np.minimum.reduceat(boxes[:, :2], parts[:-1]), np.maximum.reduceat(boxes[:, 2:], parts[:-1])
+    return Wkb(out, starts, np.hstack(whole))
 
 
 @jit
-def _write(out, offsets, raw, rings, polygons, little):  # type: ignore[no-untyped-def]
-    for i in range(len(polygons) - 1):
+def _write(out, offsets, shapes, transform, little):  # type: ignore[no-untyped-def]
+    """Write polygons where they begin; return their boxes."""
+    coords, rings, polygons = shapes
+    a, b, c, d, e, f = transform
+    boxes = np.empty((len(offsets), 4))
+    xy = np.empty(2)
+    raw = xy.view(np.uint8)
+    for i in range(len(offsets)):
         at = offsets[i]
         out[at] = little
         _put(out, at + 1, 3, little)  # wkbPolygon
         _put(out, at + 5, polygons[i + 1] - polygons[i], little)
         at += 9
+        left, bottom, right, top = np.inf, np.inf, -np.inf, -np.inf
         for ring in range(polygons[i], polygons[i + 1]):
             _put(out, at, rings[ring + 1] - rings[ring], little)
             at += 4
             for k in range(rings[ring], rings[ring + 1]):
+                col, row = float(coords[k, 0]), float(coords[k, 1])
+                x, y = c + col * a + row * b, f + col * d + row * e
+                left, bottom, right, top = min(left, x), min(bottom, y), max(right, x), max(top, y)
+                xy[0], xy[1] = x, y
                 for byte in range(16):
-                    out[at + byte] = raw[k, byte]
+                    out[at + byte] = raw[byte]
                 at += 16
+        boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = left, bottom, right, top
+    return boxes
 
 
 @jit
