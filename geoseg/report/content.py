@@ -11,6 +11,7 @@ import rasterio.crs
 
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
+from geoseg.model.told import score_rows
 from geoseg.report.figures import Overview
 
 Rows = tuple[tuple[str, str], ...]
@@ -231,7 +232,7 @@ def _sections(
 ) -> Iterator[Section]:
     yield Section("Scene", _rows(_scene(run, geobox, inputs)))
     yield Section("Model", _rows(_model(run)))
-    yield Section("Scores of the model on held-out data", _rows((name, value) for name, value in _flat(scores)))
+    yield Section("Scores of the model on held-out data", tuple(score_rows(scores)))
     yield Section("Plan", _rows(_plan(run)))
     yield Section("Settings", _rows(_set(run.get("settings", {}))))
     yield Section("Provenance", _rows(_provenance(run)))
@@ -299,17 +300,6 @@ def _provenance(run: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "Plan digest", run.get("plan_digest")
     yield "Scene fingerprint", run.get("scene", {}).get("fingerprint")
     yield "Finished", _moment(run)
-
-
-def _flat(scores: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for name, value in scores.items():
-        label = f"{prefix}{str(name).replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{label}: ")
-        elif isinstance(value, float):
-            yield label, f"{value:.4g}"
-        elif isinstance(value, (str, int)):
-            yield label, value
 
 
 def _rows(pairs: Iterator[tuple[str, object]]) -> Rows:
