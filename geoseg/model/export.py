@@ -1,8 +1,7 @@
-"""Export: a torch bundle as an ONNX bundle, or as an OpenVINO model; each is run and compared before it is kept."""
+"""Export: a torch bundle as an ONNX bundle, which is run and compared before it is kept."""
 
 from __future__ import annotations
 
-import io
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,7 @@ import numpy as np
 
 from geoseg.errors import BundleError, Conflict, UsageError
 from geoseg.model.bundle import Bundle, facts_of, read_beside, save_bundle
-from geoseg.model.reference import installed, reference_index, run_onnx, trial_images
-from geoseg.raster.files import complete_or_absent
+from geoseg.model.reference import reference_index, run_onnx, trial_images
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,8 +37,8 @@ def export_onnx(bundle: Bundle, path: str | Path, *, overwrite: bool = False) ->
     UsageError
         ``BACKEND``: onnxruntime is not installed.
     """
-    _refuse_existing(path, overwrite)
-    graph, fixed, index = _verified_graph(bundle)
+    refuse_existing(path, overwrite)
+    graph, fixed, index = verified_graph(bundle)
     images = trial_images(bundle)
     facts = replace(facts_of(bundle), network=None, fixed_size=fixed)
     training = {**facts.training, "exported_from": bundle.id, "opset": OPSET}
@@ -50,32 +48,7 @@ def export_onnx(bundle: Bundle, path: str | Path, *, overwrite: bool = False) ->
     )
 
 
-def export_openvino(bundle: Bundle, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write an OpenVINO model, ``path`` (.xml) and its weights beside it (.bin), with weights as they are (no fp16).
-
-    Raises
-    ------
-    UsageError
-        ``BACKEND``: openvino or onnxruntime is not installed. ``NAME``: ``path`` does not end in .xml.
-    """
-    path = Path(path)
-    if path.suffix != ".xml":
-        raise UsageError.of("NAME", path, "an OpenVINO model is an .xml file with a .bin beside it", "End OUT in .xml")
-    _refuse_existing(path, overwrite)
-    openvino = installed("openvino", "openvino")
-    graph = Path(bundle.weights).read_bytes() if bundle.kind == "onnx" else _verified_graph(bundle)[0]
-    core = openvino.Core()
-    model = core.read_model(io.BytesIO(graph))
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    images = trial_images(bundle)
-    index = np.stack([compiled(image[None])[0].argmax(1)[0] for image in images])
-    _require_agreement(bundle, index, reference_index(bundle, images))
-    with complete_or_absent(path) as temporary:
-        openvino.save_model(model, str(temporary), compress_to_fp16=False)
-    return path
-
-
-def _verified_graph(bundle: Bundle) -> tuple[bytes, bool, np.ndarray]:
+def verified_graph(bundle: Bundle) -> tuple[bytes, bool, np.ndarray]:
     """The first graph that gives the network's classes: its bytes, whether its size is fixed, its class index."""
     from geoseg.model.network import load_network
 
@@ -125,9 +98,10 @@ def _require_agreement(bundle: Bundle, index: np.ndarray, expected: np.ndarray) 
     share = float((index == expected).mean())
     if share < _AGREEMENT:
         what = f"{1 - share:.1%} of the sample's pixels change class on export"
-        raise BundleError.of("WEIGHTS", bundle.path, what, "Use it with --backend torch")
+        raise BundleError.of("AGREEMENT", bundle.path, what, "Use it with --backend torch")
 
 
-def _refuse_existing(path: str | Path, overwrite: bool) -> None:
+def refuse_existing(path: str | Path, overwrite: bool) -> None:
+    """``Conflict`` ``EXISTS`` where the output is there and is not to be replaced."""
     if Path(path).exists() and not overwrite:
         raise Conflict.of("EXISTS", path, "exists already", "Add --overwrite or choose another name")

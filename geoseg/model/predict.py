@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geoseg.errors import UsageError
+from geoseg.model.quiet import no_telemetry
 
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
@@ -153,7 +154,8 @@ def load_predictor(bundle: Bundle, choice: Choice, *, threads: int | None = None
         from geoseg.model import onnx_backend
 
         return onnx_backend.OnnxPredictor(bundle, choice, threads=threads)
-    from geoseg.model import openvino_backend
+    with no_telemetry():
+        from geoseg.model import openvino_backend
 
     return openvino_backend.OpenVinoPredictor(bundle, choice, threads=threads)
 

@@ -10,6 +10,7 @@ import pytest
 
 from geoseg.cli.main import run
 from geoseg.model.bundle import open_bundle
+from geoseg.model.quiet import no_telemetry
 from geoseg.model.weights import encode_tensors
 from tests.helpers.bundles import UNET, conv_bundle, conv_onnx, onnx_bundle, unet_bundle
 
@@ -126,16 +127,21 @@ def test_an_exported_bundle_gives_the_same_classes_and_the_same_bytes(tmp_path: 
     assert run(["bundle", "export", "onnx", made.path, str(tmp_path / "three")]) == 5
 
 
-def test_an_openvino_model_gives_the_same_classes(tmp_path: Path) -> None:
-    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+def test_an_openvino_model_gives_the_same_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with no_telemetry():
+        openvino = pytest.importorskip("openvino", reason="openvino is not installed")
     pytest.importorskip("onnx", reason="onnx is not installed")
     bundle = onnx_bundle(tmp_path / "b")
     out = tmp_path / "m.xml"
     assert run(["bundle", "export", "openvino", bundle.path, str(tmp_path / "m")]) == 2
     assert run(["bundle", "export", "openvino", bundle.path, str(out)]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [str(out)] and "% of 8,192 pixels change class" in said.err
     assert run(["bundle", "export", "openvino", bundle.path, str(out)]) == 4
-    model = openvino.Core().compile_model(str(out), "CPU")
+    core = openvino.Core()
+    model = core.compile_model(str(out), "CPU")
     assert model(np.zeros((1, 4, 64, 64), np.float32))[0].shape == (1, 3, 64, 64)
+    assert core.read_model(str(out)).get_rt_info(["geoseg", "bundle"]).astype(str) == f"{bundle.id} fp32"
 
 
 @pytest.mark.parametrize(
