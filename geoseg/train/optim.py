@@ -51,7 +51,7 @@ def make_optimizer(network: nn.Module, settings: FitSettings, layer_decay: float
     one after it, the decoder at the full rate; ``scale`` of a group is its share.
     """
     optimizer = torch.optim.AdamW(
-        parameter_groups(network, settings, layer_decay), lr=settings.learning_rate, betas=BETAS
+        parameter_groups(network, settings, layer_decay), lr=settings.learning_rate, betas=BETAS, fused=True
     )
     set_pace(optimizer, Pace(1.0), settings)
     return optimizer

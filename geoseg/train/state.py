@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from geoseg.errors import BundleError
 from geoseg.train.optim import make_optimizer, pace, set_pace
@@ -30,6 +31,32 @@ class Best:
     waited: int = 0
 
 
+class Average:
+    """The moving average of a network's weights and of the statistics of its norms, step by step.
+
+    As ``torch.optim.swa_utils.AveragedModel`` with ``use_buffers``, which looks its tensors up anew each time and so takes a
+    tenth of a small network's step.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        """Begin with a copy of ``network``, which is followed from then on."""
+        self.network = copy.deepcopy(network)
+        pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
+        self._pairs = pairs
+        self._mixed = [own for own, _ in pairs if own.is_floating_point()]
+        self._live = [live for _, live in pairs if live.is_floating_point()]
+        self._mix = get_ema_multi_avg_fn(decay)
+
+    @torch.no_grad()
+    def follow(self, *, first: bool) -> None:
+        """Take in the network as it is now; the ``first`` time become it. Counts are taken as they are."""
+        if not first:
+            self._mix(self._mixed, self._live, 0)
+        for own, live in self._pairs:
+            if first or not own.is_floating_point():
+                own.copy_(live)
+
+
 class State:
     """Network, average of its weights, optimizer and scaler; :meth:`update` is what a step does with gradients."""
 
@@ -42,9 +69,7 @@ class State:
         self.settings = settings
         self.device = device
         self.optimizer = make_optimizer(network, settings, start.layer_decay)
-        self.average: AveragedModel | None = None
-        if settings.ema:
-            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
+        self.average = Average(network, settings.ema) if settings.ema else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=fp16)
         self.best = Best()
         self.history: list[dict[str, float | None]] = []
@@ -70,7 +95,7 @@ class State:
     @property
     def kept(self) -> nn.Module:
         """The network whose weights are the result: the average, or the last."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.average is None else self.average.network
 
     def update(self, step: int) -> None:
         """Move the weights along their gradients with the pace of ``step``, counted from 0, and the average after them."""
@@ -82,7 +107,7 @@ class State:
         self.scaler.update()
         self.optimizer.zero_grad()
         if self.average is not None:
-            self.average.update_parameters(self.network)
+            self.average.follow(first=step == 0)
 
     def weights(self) -> Arrays:
         """A copy of the weights and buffers of :attr:`kept`."""
@@ -121,7 +146,7 @@ class State:
         for name, tensor in self.network.state_dict().items():
             yield f"network.{name}", tensor
         if self.average is not None:
-            for name, tensor in self.average.state_dict().items():
+            for name, tensor in self.average.network.state_dict().items():
                 yield f"average.{name}", tensor
         for number, parameter in enumerate(self._trained()):
             for name, tensor in sorted(self.optimizer.state.get(parameter, {}).items()):
@@ -138,7 +163,12 @@ class State:
             if f"optimizer.{number}.step" not in stored:
                 continue
             moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
-            self.optimizer.state[parameter] = {"step": torch.zeros(()), **moments}
+            self.optimizer.state[parameter] = {"step": torch.zeros((), device=parameter.device), **moments}
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    yield from network.parameters()
+    yield from network.buffers()
 
 
 def _copied(tensor: Tensor) -> npt.NDArray[Any]:
