@@ -33,6 +33,8 @@ VERBS = {
     "area": "Areas by class, and by zone, on the ellipsoid.",
     "train": "A bundle from a labelled scene.",
     "evaluate": "How good a bundle is on a labelled scene: scores with intervals, map of errors.",
+    "synth": "Synthetic scenes of which every pixel's class is known.",
+    "labels": "Files of labels against their scenes, before training.",
     "bundle": "Look at a bundle, check it, take one in.",
 }
 

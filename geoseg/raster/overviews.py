@@ -50,6 +50,9 @@ def _mode(array: Array, nodata: float) -> Array:
 
 def _average(array: Array, nodata: float) -> Array:
     quarters = _quarters(array)
+    if not (array == nodata).any():
+        whole: Array = sum((quarter.astype(np.int64) for quarter in quarters[1:]), quarters[0].astype(np.int64)) + 2
+        return (whole >> 2).astype(array.dtype)
     total = np.zeros(quarters[0].shape, np.int64)
     count = np.zeros(quarters[0].shape, np.int64)
     for quarter in quarters:

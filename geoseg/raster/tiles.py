@@ -172,8 +172,15 @@ class TilePyramid:
         if self.bands:
             tile = np.concatenate([tile[:, :1], tile[:, 1:] - tile[:, :-1]], axis=1)
         little = tile.astype(self.dtype.newbyteorder("<"), copy=False)
-        level = _OVERVIEW_LEVEL if overview or self.bands else _LEVEL
-        return _Tile(zlib.compress(little.data, level), checksum(inside), counts)
+        level = _OVERVIEW_LEVEL if overview else _LEVEL
+        data = _runs(little.data) if self.bands else zlib.compress(little.data, level)
+        return _Tile(data, checksum(inside), counts)
+
+
+def _runs(data: memoryview) -> bytes:
+    """Compress differences of a picture: in noise there is nothing to find but runs; half of level 1's time, and smaller."""
+    worker = zlib.compressobj(_OVERVIEW_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return worker.compress(data) + worker.flush()
 
 
 def _counts(tile: Array, codes: Sequence[int]) -> tuple[int, ...]:

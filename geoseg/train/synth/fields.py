@@ -36,6 +36,8 @@ COUNT = 15
     DISTRICT_EDGE,
     REGION_EDGE,
 ) = range(COUNT)
+SHORE = 0.30
+"""The basin from which on there is a lake, whose surface is level."""
 _METRES = 900.0
 """Height 1 in metres."""
 
@@ -86,7 +88,7 @@ def coarse(seed: Any, lattice: Lattice, first: int, shape: tuple[int, int]) -> N
             east = (ahead[row, col + 1] - ahead[row, col]) * _METRES / lattice.step
             south = (ahead[row + 1, col] - ahead[row, col]) * _METRES / lattice.step
             lit = (0.78 - 0.44 * (east + south)) / np.sqrt(1 + east * east + south * south)
-            out[row, col, SHADE] = min(max(lit / 0.78, 0.35), 1.6)
+            out[row, col, SHADE] = min(max(lit / 0.78, 0.35), 1.6) if out[row, col, BASIN] < SHORE else 1.0
     return out
 
 
@@ -97,7 +99,7 @@ def _at(seed: Any, x: float, y: float, out: NDArray[np.float64]) -> None:
     river, stream = _river(seed, x, y), _stream(seed, x, y)
     high = height(seed, x, y, river, stream)
     out[BEND_X], out[BEND_Y], out[HEIGHT], out[RIVER], out[STREAM] = bend_x, bend_y, high, river, stream
-    basin = 0.75 * noise(salted(seed, 5), x / 3300, y / 3300) + 0.35 * noise(salted(seed, 6), x / 1300, y / 1300)
+    basin = 0.7 * noise(salted(seed, 5), x / 2900, y / 2900) + 0.35 * noise(salted(seed, 6), x / 1300, y / 1300)
     out[BASIN] = basin + 0.14 * noise(salted(seed, 7), x / 420, y / 420) - 0.5 * high
     woods = 0.55 * noise(salted(seed, 8), x / 5200, y / 5200) + 0.55 * noise(salted(seed, 9), x / 1900, y / 1900)
     out[WOODS] = woods + 0.35 * noise(salted(seed, 10), x / 760, y / 760) + 0.9 * high
@@ -118,8 +120,8 @@ def _at(seed: Any, x: float, y: float, out: NDArray[np.float64]) -> None:
 
 @jit
 def _town(size: float, away: float) -> float:
-    """Above 0 inside; most towns are small and a third of the crossings have none."""
-    radius = 150.0 + 1500.0 * size * size * size if size > 0.3 else -300.0
+    """Above 0 inside; most towns are small and four in ten crossings have none."""
+    radius = 120.0 + 1150.0 * size * size * size * size if size > 0.42 else -400.0
     return (radius - away) / 600.0
 
 
@@ -153,7 +155,7 @@ def _river(seed: Any, x: float, y: float) -> float:
 
 @jit
 def _stream(seed: Any, x: float, y: float) -> float:
-    return _level(salted(seed, 31), x, y, 4100.0, 0.45)
+    return _level(salted(seed, 31), x, y, 4100.0, 0.8)
 
 
 @jit
@@ -167,6 +169,8 @@ def _level(seed: Any, x: float, y: float, wave: float, bend: float) -> float:
 
 @jit
 def _bent(seed: Any, x: float, y: float, wave: float, bend: float) -> float:
-    dx = 900 * noise(salted(seed, 1), x / 3000, y / 3000) + 330 * noise(salted(seed, 2), x / 1050, y / 1050)
-    dy = 900 * noise(salted(seed, 3), x / 3000, y / 3000) + 330 * noise(salted(seed, 4), x / 1050, y / 1050)
+    dx = 900 * noise(salted(seed, 1), x / 3000, y / 3000) + 420 * noise(salted(seed, 2), x / 1050, y / 1050)
+    dy = 900 * noise(salted(seed, 3), x / 3000, y / 3000) + 420 * noise(salted(seed, 4), x / 1050, y / 1050)
+    dx += 170 * noise(salted(seed, 5), x / 430, y / 430)
+    dy += 170 * noise(salted(seed, 6), x / 430, y / 430)
     return noise(seed, (x + bend * dx) / wave, (y + bend * dy) / wave)

@@ -53,12 +53,13 @@ class Place(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is known of a row of spots: the quick noises (3, cols), the fields there, the district, whether a road is there."""
+    """What is known of a row of spots: quick noises (3, cols), fields, district, whether there is a road; later the plot."""
 
     waves: NDArray[np.float64]
     here: NDArray[np.float64]
     district: NDArray[np.uint64]
     road: NDArray[np.bool_]
+    plot: NDArray[np.uint64]
 
 
 class Spots(NamedTuple):
@@ -75,7 +76,8 @@ def paint(seed: Any, date: Date, ground: fields.Ground, first: int, spots: Spots
     lattice, per, top, grid = ground
     rows, cols = spots.material.shape
     waves, here = np.empty((3, cols)), np.empty((fields.TONE + 1, cols))
-    district, road = np.empty(cols, np.uint64), np.empty(cols, np.bool_)
+    district, road, plots = np.empty(cols, np.uint64), np.empty(cols, np.bool_), np.empty(cols, np.uint64)
+    known = Row(waves, here, district, road, plots)
     step = lattice.step / per
     for row in range(rows):
         at = first + row
@@ -90,27 +92,17 @@ def paint(seed: Any, date: Date, ground: fields.Ground, first: int, spots: Spots
         road[:] = False
         highways(seed, line, road)
         roads(seed, line, district, road)
-        _paint_row(
-            seed,
-            date,
-            (x, y, step),
-            Row(waves, here, district, road),
-            spots.material[row],
-            spots.light[row],
-            spots.green[row],
-        )
+        _paint_row(seed, date, (x, y, step), known, spots.material[row])
+        _vary(seed, (x, y, step), known, spots.material[row], spots.light[row], spots.green[row])
 
 
 @jit
-def _paint_row(
-    seed: Any, date: Date, at: tuple[float, float, float], row: Row,
-    material: NDArray[np.uint8], light: NDArray[np.int8], green: NDArray[np.int8],
-) -> None:  # fmt: skip
+def _paint_row(seed: Any, date: Date, at: tuple[float, float, float], row: Row, material: NDArray[np.uint8]) -> None:
+    """What each spot is made of, and which plot (uint64) it varies with."""
     x0, y, step = at
-    waves, here, district, road = row
+    waves, here, district, road, plots = row
     field, town, wood = nowhere(), nowhere(), nowhere()
     crop = 0
-    down = int(np.floor(y * 8 + 0.3))
     for k in range(len(material)):
         x = x0 + k * step
         place = Place(
@@ -134,11 +126,24 @@ def _paint_row(
                     if not holds(wood, district[k], u, v):
                         wood = felling(district[k], u, v)
                     made, plot = _woods(date, place, wood.bits), wood.bits
-        material[k] = made
-        wave = place.slow + 0.8 * place.quick + 0.5 * place.grain
-        speck = GRAIN[made] * gauss(hashed(seed, int(np.floor(x * 8 + 0.3)), down))
-        lighter = LIGHT[made] * (2 * share(plot, 0) - 1 + 0.7 * here[fields.TONE, k] + 0.9 * wave) + speck
-        greener = GREEN[made] * (2 * share(plot, 1) - 1 + 0.6 * here[fields.TONE, k] - 0.8 * wave)
+        material[k], plots[k] = made, plot
+
+
+@jit
+def _vary(
+    seed: Any, at: tuple[float, float, float], row: Row,
+    material: NDArray[np.uint8], light: NDArray[np.int8], green: NDArray[np.int8],
+) -> None:  # fmt: skip
+    """How much lighter and greener than its material each spot is: by plot, by place and by chance."""
+    x0, y, step = at
+    slow, quick, grain, tone, plots = row.waves[0], row.waves[1], row.waves[2], row.here[fields.TONE], row.plot
+    down = int(np.floor(y * 8 + 0.3))
+    for k in range(len(material)):
+        made, plot = material[k], plots[k]
+        wave = slow[k] + 0.8 * quick[k] + 0.5 * grain[k]
+        speck = gauss(hashed(seed, int(np.floor((x0 + k * step) * 8 + 0.3)), down))
+        lighter = LIGHT[made] * (2 * share(plot, 0) - 1 + 0.7 * tone[k] + 0.9 * wave) + GRAIN[made] * speck
+        greener = GREEN[made] * (2 * share(plot, 1) - 1 + 0.6 * tone[k] - 0.8 * wave)
         light[k] = int(min(max(lighter * VARIATION, -38.0), 127.0))
         green[k] = int(min(max(greener * VARIATION, -38.0), 127.0))
 
@@ -150,7 +155,7 @@ _SETTLED, _FREE, _WOODED = 100, 101, 102
 @jit
 def _natural(seed: Any, date: Date, place: Place, road: bool) -> int:
     """What does not depend on a plot: water, roads, shores, rock, quarries; else who decides next."""
-    lake = place.basin + 0.02 * place.quick - _SHORE + 0.075 * date.change
+    lake = place.basin + 0.02 * place.quick - fields.SHORE + 0.075 * date.change
     if lake > 0:
         return spectra.LAKE
     high = place.height + 0.05 * place.slow + 0.02 * place.quick
@@ -168,7 +173,7 @@ def _natural(seed: Any, date: Date, place: Place, road: bool) -> int:
     return _FREE
 
 
-_SHORE, _TREELINE, _FOREST, _FERTILE, _HEDGES, _GROWTH = 0.27, 0.52, 0.03, -0.16, 0.35, 0.75
+_TREELINE, _FOREST, _FERTILE, _HEDGES, _GROWTH = 0.52, 0.03, -0.16, 0.35, 0.75
 
 
 @jit
@@ -178,7 +183,7 @@ def _flowing(place: Place, lake: float) -> int:
     half = 34.0 + 60.0 * (place.slow + 0.4) * 0.4 + 14.0 * place.quick + 22.0 * place.conifer
     if river < max(half, 14.0):
         return spectra.RIVER
-    if stream < 9.0 - 28.0 * place.height + 4 * place.quick:
+    if stream < 7.0 - 24.0 * place.height + 4 * place.quick:
         return spectra.RIVER
     bar = 75.0 * (place.slow + 0.5 * place.quick) - 6.0
     if river < half + bar or (lake > -0.012 and place.slow + place.quick > 0.12):

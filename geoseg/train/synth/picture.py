@@ -46,24 +46,34 @@ def reflectance(spots: Spots, out: NDArray[np.float32]) -> None:
     """Fill ``out`` (rows, cols, bands) with what the sensor mixes, without sun and noise."""
     rows, cols, bands = out.shape
     out[:] = 0
-    width = spots.material.shape[1]
-    line = np.empty((width, bands), np.float32)
+    line = np.empty((spots.material.shape[1], bands), np.float32)
+    mixed = np.empty((cols, bands), np.float32)
     for at in range(spots.material.shape[0]):
-        for k in range(width):
-            made = spots.material[at, k]
-            light = np.float32(1 + spots.light[at, k] / VARIATION)
-            green = np.float32(spots.green[at, k] / VARIATION)
+        _colour(spots.material[at], spots.light[at], spots.green[at], line)
+        for col in range(cols):
+            left = col * SPOTS
             for band in range(bands):
-                line[k, band] = REFLECTANCE[made, band] * light * (np.float32(1) + GREENING[band] * green)
-        for row in range(max((at - 4) // SPOTS, 0), min(at // SPOTS + 1, rows)):
-            weight_row = at - row * SPOTS
-            if weight_row < 0 or weight_row > 4:
-                continue
+                near = _SEES[1] * (line[left + 1, band] + line[left + 3, band]) + _SEES[2] * line[left + 2, band]
+                mixed[col, band] = near + _SEES[0] * (line[left, band] + line[left + 4, band])
+        for row in range(max((at - 2) // SPOTS, 0), min(at // SPOTS + 1, rows)):
+            weight = _SEES[at - row * SPOTS]
+            target = out[row]
             for col in range(cols):
-                for j in range(5):
-                    weight = _SEES[weight_row] * _SEES[j]
-                    for band in range(bands):
-                        out[row, col, band] += weight * line[col * SPOTS + j, band]
+                for band in range(bands):
+                    target[col, band] += weight * mixed[col, band]
+
+
+@jit
+def _colour(
+    material: NDArray[np.uint8], light: NDArray[np.int8], green: NDArray[np.int8], out: NDArray[np.float32]
+) -> None:
+    """The reflectance (cols, bands) of a row of spots."""
+    for k in range(len(material)):
+        made = material[k]
+        lighter = np.float32(1) + np.float32(light[k]) * np.float32(1 / VARIATION)
+        greener = np.float32(green[k]) * np.float32(1 / VARIATION)
+        for band in range(out.shape[1]):
+            out[k, band] = REFLECTANCE[made, band] * lighter * (np.float32(1) + GREENING[band] * greener)
 
 
 @jit
