@@ -38,11 +38,11 @@ def dataset_digest(scenes: Sequence[LabelledScene], settings: TrainSettings, spl
     seen = hashlib.sha256()
     legend = scenes[0].legend
     recode = {str(code): target for code, target in settings.recode.items()}
-    own = [
+    recodes = [
         item.labels.recode and {str(code): target for code, target in item.labels.recode.items()}
         for item in settings.scenes
     ]
-    job = {"recode": [recode, own], "legend": legend.to_json(), "bands": list(settings.bands)}
+    job = {"recode": [recode, recodes], "legend": legend.to_json(), "bands": list(settings.bands)}
     seen.update(json.dumps(job, sort_keys=True).encode())
     for split in splits:
         seen.update(split.digest.encode())
@@ -57,7 +57,7 @@ def dataset_digest(scenes: Sequence[LabelledScene], settings: TrainSettings, spl
         "scenes": listed[:_LISTED],
         "n_scenes": len(listed),
         "labels": total,
-        "recode": recode,
+        "recode": recode if not any(recodes) else {"job": recode, "scenes": recodes[:_LISTED]},
         "split": {**settings.split.model_dump(mode="json"), "digests": {split.name: split.digest for split in splits}},
         "licence": settings.licence,
     }

@@ -64,6 +64,8 @@ def make_splits(
     """
     if settings.by == "windows":
         splits = _by_windows(scenes, settings)
+    elif not settings.folds and all(scene.part is not None for scene in scenes):
+        splits = (Split("split", whole(scenes).scenes),)
     else:
         by_scenes = settings.by == "scenes"
         places = Places.of_scenes(scenes, cells) if by_scenes else Places.of_squares(scenes, cells, settings.block)

@@ -179,6 +179,14 @@ def test_scenes_are_dealt_as_wholes_and_keep_the_part_that_they_have() -> None:
         split_of(scenes, by="scenes", folds=2)
 
 
+def test_scenes_that_all_have_a_part_need_no_dealing() -> None:
+    parts = ("train", "train", "validation", "test")
+    scenes = [array_scene(patchy((64, 64), seed=i), name=f"s{i}", part=part) for i, part in enumerate(parts)]
+    (split,) = split_of(scenes, block=32)
+    assert split.name == "split"
+    assert [scene.table().tolist() for scene in split.scenes] == [[[TRAIN]], [[TRAIN]], [[VALIDATION]], [[TEST]]]
+
+
 @pytest.mark.parametrize(("shift", "res"), [(0, 10.0), (3, 10.0), (0, 20.0)])
 def test_two_dates_of_one_ground_are_split_alike(shift: int, res: float) -> None:
     """A pixel of one date lies at the same place as one of the other; no place is trained on in one and tested in the other."""
