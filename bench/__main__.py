@@ -26,6 +26,7 @@ SMALL = {
     "bare_network": [["bench.bare_network"]],
     "sieve": [["bench.sieve", "--sides", "4096", "8192"]],
     "vector": [["bench.vector", "--sides", "4096", "8192", "--rounds", "2"]],
+    "train": [["bench.train", "--rounds", "2", "--steps", "12"]],
 }
 FULL = {
     "cli": [["bench.cli"]],
@@ -37,6 +38,7 @@ FULL = {
     "bare_network": [["bench.bare_network"]],
     "sieve": [["bench.sieve"]],
     "vector": [["bench.vector"]],
+    "train": [["bench.train"]],
 }
 
 
