@@ -32,6 +32,7 @@ from geoseg.train.mapper import Labelled, NetworkMapper
 from geoseg.train.pairs import Pairs
 from geoseg.train.report import table
 from geoseg.train.settings.data import LabelSettings
+from geoseg.train.shift import crs_name
 from geoseg.vector.aoi import read_aoi
 from geoseg.vector.measure import print_csv
 from geoseg.vector.zones import read_zones
@@ -204,11 +205,21 @@ def _made_by(bundle: Bundle, labelled: LabelledScene, choice: Choice, *, tta: bo
 
 def _notes(bundle: Bundle, labelled: LabelledScene) -> list[str]:
     notes = [*labelled.notes, *(str(finding) for finding in labelled.labels.findings())]
-    if labelled.scene.fingerprint and labelled.scene.fingerprint in bundle.card:
-        notes.append(
-            "the bundle was trained on this scene: no figures of unseen places, but where --aoi keeps to what was held out"
-        )
-    return notes
+    return notes + _trained_here(bundle, labelled)
+
+
+def _trained_here(bundle: Bundle, labelled: LabelledScene) -> list[str]:
+    """A note where the card says that a scene of the same ground was trained on."""
+    training = json.loads(bundle.card)["properties"]["geoseg:bundle"]["training"]
+    crs, (left, bottom, right, top) = crs_name(labelled.scene.geobox), labelled.scene.geobox.bounds
+    for scene in training.get("scenes", ()):
+        west, south, east, north = scene.get("bounds", (0, 0, 0, 0))
+        if scene.get("crs") == crs and left < east and west < right and bottom < north and south < top:
+            return [
+                f"the bundle was trained on {scene['name']}, which covers ground of this scene: these are no figures of unseen "
+                "places, unless the labels, or --aoi, keep to what was held out"
+            ]
+    return []
 
 
 def _check_folder(folder: Path, inputs: Sequence[str | Path | None], *, overwrite: bool) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,11 +114,6 @@ def frequency_weighted_iou(c: Confusion) -> Floats:
     return ratio((c.labelled * np.nan_to_num(iou(c))).sum(axis=-1), c.labelled.sum(axis=-1))
 
 
-def largest_class_share(c: Confusion) -> float:
-    """Overall accuracy of the map that knows only the most frequent class."""
-    return float(c.labelled.max() / c.pixels)
-
-
 def ratio(above: npt.ArrayLike, below: npt.ArrayLike) -> Floats:
     """``above / below``, NaN where that is not above 0."""
     over, under = np.asarray(above, np.float64), np.asarray(below, np.float64)
@@ -132,27 +126,3 @@ def mean_of_known(figures: Floats) -> Floats:
     """Mean over the last axis, NaN left out; NaN where there is nothing else."""
     known = ~np.isnan(figures)
     return ratio(np.where(known, figures, 0).sum(axis=-1), known.sum(axis=-1))
-
-
-def scores(c: Confusion, names: dict[int, str]) -> dict[str, Any]:
-    """All scores as JSON: fractions of 1, rounded to 4 digits; None for a class that does not occur."""
-
-    def by_class(figures: Floats) -> dict[str, float | None]:
-        pairs = zip(c.values, figures, strict=True)
-        return {names[value]: None if np.isnan(figure) else _round(figure) for value, figure in pairs}
-
-    return {
-        "overall_accuracy": _round(overall_accuracy(c)),
-        "kappa": _round(kappa(c)),
-        "macro_f1": _round(macro_f1(c)),
-        "mean_iou": _round(mean_iou(c)),
-        "iou": by_class(iou(c)),
-        "f1": by_class(f1(c)),
-        "largest_class_share": _round(largest_class_share(c)),
-        "pixels": c.pixels,
-        "pixels_by_class": {names[value]: int(n) for value, n in zip(c.values, c.labelled, strict=True)},
-    }
-
-
-def _round(figure: npt.ArrayLike) -> float:
-    return round(float(np.asarray(figure)), 4)

@@ -18,7 +18,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What pixels (flat positions in a window) add: one, or ``weights``, in the ``slots`` of a row of :class:`Counts`."""
+    """What pixels (flat positions in a window, rising) add: one, or ``weights``, in the ``slots`` of a row of :class:`Counts`."""
 
     pixels: Ints
     slots: Ints

@@ -79,7 +79,11 @@ class Evaluation:
     def scores(
         self, *, method: Method = "jackknife", seed: int = 0, part: str = "", caveat: str = ""
     ) -> dict[str, Any]:
-        """``scores.json``: see the README for its keys. ``part`` and ``caveat`` say what the figures are of."""
+        """``scores.json``; ``part`` and ``caveat`` say what the figures are of.
+
+        ``overall`` and ``classes`` (by name) hold the scores, each with ``value``, ``low``, ``high`` and ``largest_class``;
+        ``scenes`` and ``zones`` the same of each. ``units`` says what the numbers are.
+        """
         tally = self.tally
         whole = scores_of(tally, self.legend, method=method, seed=seed)
         counts = tally.total
@@ -163,15 +167,6 @@ def evaluate(
     return Evaluation(legend, by_scene, dict(sorted(by_zone.items())), distance, tuple(notes))
 
 
-def evaluate_arrays(label: Bytes, mask: Bytes, legend: Legend, *, name: str = "map") -> Evaluation:
-    """Count a map that is there already against labels, both class values (rows, cols): confusion only."""
-    tally = Tally(legend.values)
-    index = index_of(legend)
-    window = Window(0, 0, label.shape[0], label.shape[1])
-    tally.add(name, window, [pair_marks(index[label], index[mask], len(legend.values))])
-    return Evaluation(legend, {name: tally})
-
-
 def in_part(split: Split, part: int) -> tuple[Where, ...]:
     """``where`` of one part of a split, such as :data:`geoseg.train.split.TEST`."""
     return tuple(partial(_in_part, scene, part) for scene in split.scenes)
@@ -223,7 +218,7 @@ def _count_boundaries(scene: Labelled, pairs: Pairs, groups: _Groups, distance: 
     """Count outlines and bands window by window; each looks a margin beyond its own pixels."""
     classes = len(groups.tally.values)
     for window in pairs.windows(SIDE):
-        if not (pairs.read(window)[0] != IGNORE).any():
+        if not pairs.any_in(window):
             continue
         middle = window.row + window.height / 2, window.col + window.width / 2
         disc = Disc.of(distance, ground_size(scene.scene.geobox, *middle))

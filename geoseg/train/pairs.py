@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from io import FileIO
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,39 +22,47 @@ IN_MEMORY = 64 << 20
 """Scenes of up to this many pixels are held in memory; larger ones in a file that takes disk only where pixels are scored."""
 
 
+class _Store(Protocol):
+    """Bytes (2, rows, cols) that are 0 until they are written."""
+
+    def write(self, layer: int, window: Window, values: Bytes) -> None: ...
+
+    def read(self, layer: int, window: Window) -> Bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Class indices of label and mask by windows; ``stored`` is (2, rows, cols), one more than the index, 0: none."""
+    """Class indices of label and mask by windows; they are stored as one more than the index, 0: none."""
 
-    stored: Bytes
+    shape: tuple[int, int]
+    store: _Store
 
     @classmethod
     @contextmanager
     def blank(cls, shape: tuple[int, int]) -> Iterator[Pairs]:
-        """No pixel is scored yet; what is on disk goes with the context."""
+        """No pixel is scored yet; what is on disk goes with the context, or with the process."""
         if shape[0] * shape[1] <= IN_MEMORY:
-            yield cls(np.zeros((2, *shape), np.uint8))
+            yield cls(shape, _Memory(np.zeros((2, *shape), np.uint8)))
             return
-        with tempfile.TemporaryDirectory(prefix="geoseg-") as folder, disk_errors(folder):
-            stored = np.memmap(Path(folder, "pairs"), np.uint8, "w+", shape=(2, *shape))
-            yield cls(stored)
-            del stored
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, cols) of the scene."""
-        return self.stored.shape[1], self.stored.shape[2]
+        # No memory map: a full disk would end the process where a write raises an error.
+        with disk_errors(tempfile.gettempdir()), tempfile.TemporaryFile(buffering=0, prefix="geoseg-") as file:
+            file.truncate(2 * shape[0] * shape[1])
+            yield cls(shape, _Disk(file, shape))
 
     def put(self, window: Window, label: Bytes, mask: Bytes) -> None:
         """Keep the indices of a window; IGNORE in ``label``: not scored, in ``mask``: not mapped."""
         scored = label != IGNORE
-        self.stored[0, *window.slices] = np.where(scored, label + np.uint8(1), 0)
-        self.stored[1, *window.slices] = np.where(scored & (mask != IGNORE), mask + np.uint8(1), 0)
+        self.store.write(0, window, np.where(scored, label + np.uint8(1), np.uint8(0)))
+        self.store.write(1, window, np.where(scored & (mask != IGNORE), mask + np.uint8(1), np.uint8(0)))
 
     def read(self, window: Window) -> tuple[Bytes, Bytes]:
         """Indices of label and mask of a window, both IGNORE where a pixel is not scored."""
-        label, mask = np.array(self.stored[:, *window.slices]) - np.uint8(1)  # 0 becomes 255
+        label, mask = (self.store.read(layer, window) - np.uint8(1) for layer in (0, 1))  # 0 becomes 255
         return label, mask
+
+    def any_in(self, window: Window) -> bool:
+        """Whether a pixel of a window is scored."""
+        return bool(self.store.read(0, window).any())
 
     def windows(self, side: int) -> Iterator[Window]:
         """Squares of ``side`` pixels, row-major."""
@@ -61,3 +70,42 @@ class Pairs:
         for row in range(0, rows, side):
             for col in range(0, cols, side):
                 yield Window(row, col, min(side, rows - row), min(side, cols - col))
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    array: Bytes
+
+    def write(self, layer: int, window: Window, values: Bytes) -> None:
+        self.array[layer, *window.slices] = values
+
+    def read(self, layer: int, window: Window) -> Bytes:
+        found: Bytes = self.array[layer, *window.slices]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    file: FileIO
+    shape: tuple[int, int]
+
+    def write(self, layer: int, window: Window, values: Bytes) -> None:
+        for row, line in enumerate(np.ascontiguousarray(values)):
+            if line.any():
+                self._seek(layer, window, row)
+                view = line.data
+                while view:
+                    view = view[self.file.write(view) :]
+
+    def read(self, layer: int, window: Window) -> Bytes:
+        out = np.zeros(window.shape, np.uint8)
+        for row, line in enumerate(out):
+            self._seek(layer, window, row)
+            view = line.data
+            while view:
+                view = view[self.file.readinto(view) :]
+        return out
+
+    def _seek(self, layer: int, window: Window, row: int) -> None:
+        rows, cols = self.shape
+        self.file.seek((layer * rows + window.row + row) * cols + window.col)

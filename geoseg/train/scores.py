@@ -53,7 +53,7 @@ BY_CLASS = (
 UNITS = (
     "Every score is a fraction of 1 (kappa: -1 to 1), the larger the better but for expected_calibration_error. "
     "value: over all pixels; low, high: 95 % interval; largest_class: of the map that has the most frequent class of the labels "
-    "everywhere. null: not defined, as for a class that does not occur."
+    "everywhere; f1: the Dice coefficient. null: not defined, as for a class that does not occur."
 )
 
 

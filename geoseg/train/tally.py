@@ -53,24 +53,29 @@ class Tally:
         self, scene: str, window: Window, marks: Iterable[Marks], inside: npt.NDArray[np.bool_] | None = None
     ) -> None:
         """Count the pixels of a window of a scene; of those only the ones where ``inside`` (rows, cols) is True."""
-        top, left = window.row // SIDE, window.col // SIDE
-        across = (window.col + window.width - 1) // SIDE - left + 1
-        down = (window.row + window.height - 1) // SIDE - top + 1
         width = Counts.width(len(self.values))
-        counted = np.zeros(down * across * width, np.int64)
-        for mark in marks:
-            chosen = slice(None) if inside is None else inside.ravel()[mark.pixels]
-            rows, cols = np.divmod(mark.pixels[chosen], window.width)
-            cell = ((rows + window.row) // SIDE - top) * across + (cols + window.col) // SIDE - left
-            weights = None if mark.weights is None else mark.weights[chosen]
-            # Sums of weights are exact: below 2^53 for a window of 2^29 pixels.
-            found = np.bincount(cell * width + mark.slots[chosen], weights=weights, minlength=len(counted))
-            counted += found.astype(np.int64)
-        by_cell = counted.reshape(down * across, width)
-        for i in np.flatnonzero(by_cell.any(axis=1)).tolist():
-            self._put(
-                (scene, (top + i // across) * SIDE // self.side, (left + i % across) * SIDE // self.side), by_cell[i]
-            )
+        left = window.col // SIDE
+        across = (window.col + window.width - 1) // SIDE - left + 1
+        made = list(marks)
+        for row in range(window.row // SIDE, (window.row + window.height - 1) // SIDE + 1):  # of cells
+            counted = np.zeros(across * width, np.int64)
+            ends = (
+                np.clip([row * SIDE, (row + 1) * SIDE], window.row, window.row + window.height) - window.row
+            ) * window.width
+            for mark in made:
+                part = slice(*np.searchsorted(mark.pixels, ends).tolist())
+                pixels, slots = mark.pixels[part], mark.slots[part]
+                weights = None if mark.weights is None else mark.weights[part]
+                if inside is not None:
+                    chosen = inside.ravel()[pixels]
+                    pixels, slots = pixels[chosen], slots[chosen]
+                    weights = None if weights is None else weights[chosen]
+                cell = (pixels % window.width + window.col) // SIDE - left
+                # Sums of weights are exact below 2^53: 2^29 pixels.
+                counted += np.bincount(cell * width + slots, weights, across * width).astype(np.int64)
+            by_cell = counted.reshape(across, width)
+            for i in np.flatnonzero(by_cell.any(axis=1)).tolist():
+                self._put((scene, row * SIDE // self.side, (left + i) * SIDE // self.side), by_cell[i])
         self._merge()
 
     def join(self, other: Tally) -> None:

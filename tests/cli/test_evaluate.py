@@ -118,6 +118,15 @@ def test_options_of_the_scores(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert told["boundary_m"] == 55 and told["intervals"]["method"] == "bootstrap" and told["made_by"]["tta"]
 
 
+def test_a_bundle_that_was_trained_on_the_same_ground_is_said_so(place: Path) -> None:
+    left, top = CORNER
+    seen = {"name": "north", "crs": UTM, "bounds": [left + 100, top - 200, left + 900, top + 50]}
+    for bounds, said in ((seen["bounds"], True), ([left, top, left + 10, top + 10], False)):
+        conv_bundle(place / f"trained-{said}", training={"scenes": [{**seen, "bounds": bounds}]})
+        notes = geoseg.evaluate(f"trained-{said}", "scene.tif", "fields.gpkg").scores["notes"]
+        assert any("trained on north" in note for note in notes) == said
+
+
 def test_nothing_is_replaced_unasked_and_inputs_never(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*RASTER, "-o", "out"]) == 0
     before = (place / "out" / "scores.json").read_bytes()
