@@ -89,9 +89,7 @@ def facts_of_bundle(
     if trial.halo:
         training["halo"] = dict(trial.halo)
     told = card_scores(scores, scores.get("baseline")) if scores else {}
-    return replace(
-        trial.facts, description=settings.description, licence=settings.licence, scores=told, training=training
-    )
+    return replace(trial.facts, scores=told, training=training)
 
 
 def files_beside(

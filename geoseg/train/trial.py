@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy.typing as npt
 from torch import nn
 
 from geoseg.legend import Legend
-from geoseg.model.bundle import BundleFacts, NetworkSpec
+from geoseg.model.bundle import BundleFacts, NetworkSpec, save_bundle
 from geoseg.model.card import Units
 from geoseg.model.network import build, load_weights
 from geoseg.model.receptive import LARGEST_HALO, halo_of
@@ -111,6 +113,7 @@ def run_trial(data: Data, split: Split, *, keep: Keep | None = None, on_step: On
     """
     settings = data.settings
     facts, start, samples = prepare(data, split)
+    _rehearse(facts, start)
     for note in start.notes:
         log.info("%s", note)
     weights = class_weights(
@@ -160,8 +163,15 @@ def prepare(data: Data, split: Split) -> tuple[BundleFacts, Start, Samples]:
         name=settings.name, bands=bands, legend=legend, units=data.units, chip_size=settings.chip_size,
         halo=_provisional_halo(settings, start.stride), align=start.stride,
         network=spec_of(choice, bands=len(bands), classes=len(legend.classes)),
+        description=settings.description, licence=settings.licence,
     )  # fmt: skip
     return facts, start, samples_of(data, split, facts, augmented=True)
+
+
+def _rehearse(facts: BundleFacts, start: Start) -> None:
+    """Save the untrained network as a bundle and drop it: what a bundle cannot be is said before the training, not after."""
+    with TemporaryDirectory() as folder:
+        save_bundle(Path(folder, facts.name), facts, weights=start.network.state_dict())
 
 
 def samples_of(data: Data, split: Split, facts: BundleFacts, *, augmented: bool) -> Samples:

@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner
 
 from geoseg.cli.main import cli
-from geoseg.errors import Conflict, InputRefused, UsageError
+from geoseg.errors import BundleError, Conflict, InputRefused, UsageError
 from geoseg.jobs.train import describe, preview, train
 from geoseg.model.bundle import Bundle, open_bundle, read_sample
 from geoseg.train.fit import Progress
@@ -211,3 +211,11 @@ def test_the_command_trains_prints_scores_and_refuses_to_overwrite(tmp_path: Pat
     assert told.exit_code == 0 and "overall" in json.loads(told.stdout)["scores"]
     missing = CliRunner().invoke(cli, ["train", str(tmp_path / "none.yaml"), str(tmp_path / "b")])
     assert missing.exit_code == 3 and missing.stderr.count("\n") == 1
+
+
+def test_what_cannot_become_a_bundle_is_said_before_the_training(tmp_path: Path) -> None:
+    steps: list[str] = []
+    settings = job(labelled_scene(tmp_path), chip_size=33, network={"architecture": "Unet", "encoder": "resnet18"})
+    with pytest.raises(BundleError, match="CARD"):
+        train(settings, tmp_path / "bundle", on_step=lambda name, at: steps.append(name))
+    assert not steps and not (tmp_path / "bundle").exists()

@@ -33,7 +33,9 @@ class TrainSettings(Settings):
     harmonised one, of which the classes that ``recode`` gives are taken.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,126}[A-Za-z0-9]$")
+    name: str = Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_.-]{1,126}[A-Za-z0-9]$", description="3 characters or more, as MLM asks"
+    )
     description: str = ""
     licence: str = "other"
     caveat: str = Field("", description="what the card says beside the scores")
