@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from geoseg.errors import Conflict, InputRefused
 from geoseg.grid.geobox import Window
 from geoseg.legend import Legend
 from geoseg.raster.normalize import Normalization, normalize
-from geoseg.train.cells import blocks_of, by_cells
+from geoseg.train.centres import Centres
 from geoseg.train.hardness import PERIOD, Hardness
 from geoseg.train.labels import IGNORE
 from geoseg.train.prefetch import prefetch
@@ -39,10 +38,6 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.integer[Any]]
 
-_CELL = 64
-"""Least side of the cells that crops are drawn by, pixels."""
-_MOST = 1 << 20
-"""Cells, about; they are larger where scenes are."""
 _STRIP = 1024
 _CROP, _MIX = 0, 1
 """What a generator is for, in its seed."""
@@ -65,45 +60,6 @@ class Batch:
     images: Floats
     index: Ints
     cells: Ints
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Centres:
-    """Pixels at which crops may be centred, by cells: which scene, where, and how many of each class.
-
-    Parameters
-    ----------
-    scene, row, col
-        int64 (n,): number of the scene, first row and column of the cell.
-    counts
-        int64 (n, classes).
-    side
-        Of a cell, pixels.
-    """
-
-    scene: Ints
-    row: Ints
-    col: Ints
-    counts: Ints
-    side: int
-
-    @classmethod
-    def of(cls, sources: Sequence[Source], classes: int) -> Centres:
-        """Find them, in one pass over what may be trained on."""
-        pixels = sum(source.shape[0] * source.shape[1] for source in sources)
-        side = _CELL * max(1, math.ceil(math.sqrt(pixels / _MOST) / _CELL))
-        found: list[tuple[Ints, Ints, Ints, Ints]] = []
-        for number, source in enumerate(sources):
-            for window in blocks_of(source.shape, side):
-                row, col, counts = by_cells(source.centres(window), side, classes)
-                found.append((np.full(len(row), number), row * side + window.row, col * side + window.col, counts))
-        scene, rows, cols, counts = (np.concatenate(part) for part in zip(*found, strict=True))
-        return cls(scene, rows, cols, counts, side)
-
-    def window(self, cell: int, shape: tuple[int, int]) -> Window:
-        """The pixels of a cell in a scene of ``shape``."""
-        whole = Window(int(self.row[cell]), int(self.col[cell]), self.side, self.side)
-        return whole.intersect(Window(0, 0, *shape))
 
 
 class Samples:
