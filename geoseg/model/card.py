@@ -182,12 +182,13 @@ class Card(_Strict):
     @property
     def network_spec(self) -> NetworkSpec | None:
         """The network as a hashable value."""
-        if self.network is None:
-            return None
-        params = tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in self.network.params.items()))
-        return NetworkSpec(
-            self.network.architecture, self.network.encoder, self.network.in_channels, self.network.classes, params
-        )
+        return None if self.network is None else spec_of(self.network)
+
+
+def spec_of(network: NetworkCard) -> NetworkSpec:
+    """A checked network as a hashable value."""
+    params = tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in network.params.items()))
+    return NetworkSpec(network.architecture, network.encoder, network.in_channels, network.classes, params)
 
 
 def _repeated(beside: list[BesideCard]) -> bool:
