@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -32,8 +31,6 @@ from geoseg.raster.files import disk_errors, write_durable
 
 FORMAT = 1
 Tensors = Mapping[str, npt.NDArray[Any]]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,11 +19,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from geoseg.errors import ResourceError, UsageError
-from geoseg.model import devices
+from geoseg.errors import UsageError
 from geoseg.train.checkpoint import nonfinite
 from geoseg.train.distributed import Team, team_of
 from geoseg.train.losses import Loss
+from geoseg.train.machine import dtype_of, explained, reproducible
 from geoseg.train.optim import pace
 from geoseg.train.record import Keep, Record, Remembers
 from geoseg.train.settings.fit import FitSettings
@@ -117,7 +116,7 @@ def fit(
     report = on_step or _silent
     with ExitStack() as stack:
         team = stack.enter_context(team_of(settings.device))
-        stack.enter_context(_reproducible(settings, team.device))
+        stack.enter_context(reproducible(settings, team.device))
         record = stack.enter_context(Record(keep, settings, leads=team.leads))
         lesson = _Lesson(start, samples, settings, loss=loss, team=team)
         state = lesson.state
@@ -152,7 +151,7 @@ class _Lesson:
         self.settings = settings
         self.team = team
         self.loss = loss.to(team.device)
-        self.dtype = _dtype(settings.precision, team.device)
+        self.dtype = dtype_of(settings.precision, team.device)
         network = team.prepared(start.network).to(team.device).to(memory_format=torch.channels_last)
         start.train(network)
         self.state = State(start, network, settings, device=team.device, fp16=self.dtype == torch.float16)
@@ -162,7 +161,7 @@ class _Lesson:
         """Take step number ``step``, counted from 0; returns the loss of the whole batch."""
         torch.manual_seed(_seed(self.settings.seed, step, self.team.rank))
         total = 0.0
-        with _explained(self.settings):
+        with explained(self.settings):
             for turn in range(1, self.settings.accumulate + 1):
                 total += self._learn(next(batches), last=turn == self.settings.accumulate)
             if not math.isfinite(total):
@@ -211,64 +210,11 @@ def _fitted(state: State, done: int) -> Fitted:
     return Fitted(weights, done, step, tuple(state.history))
 
 
-def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    """What the network is computed in; weights are float32 always."""
-    name = str(device)
-    if precision == "auto":
-        fast = [p for p in ("bf16", "fp16") if device.type == "cuda" and devices.is_fast(p, name)]
-        precision = fast[0] if fast else "fp32"
-    if precision == "fp16" and device.type == "cpu":
-        what = "gradients in fp16 need a GPU"
-        raise UsageError.of("PRECISION", "fit.precision", what, "Use auto, fp32 or bf16")
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-
-
 def _check_crop(batch: Batch, stride: int) -> None:
     side = batch.images.shape[-1]
     if side % stride:
         what = f"the network halves its image down to {stride} pixels, and {side} is no multiple of it"
         raise UsageError.of("SETTING", "samples.crop", what, f"Use {-(-side // stride) * stride}")
-
-
-@contextmanager
-def _explained(settings: FitSettings) -> Iterator[None]:
-    """Say of torch's errors what the user can do about them."""
-    try:
-        yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        what = "the network pools the whole crop, and one sample has no mean and deviation"
-        raise UsageError.of("SETTING", "fit.batch_size", what, "Use 2 or more") from None
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-            raise
-        remedy = f"Lower fit.batch_size ({settings.batch_size}) and raise fit.accumulate, or use smaller crops"
-        raise ResourceError.of("MEMORY", settings.device, "a step does not fit into the memory", remedy) from None
-
-
-@contextmanager
-def _reproducible(settings: FitSettings, device: torch.device) -> Iterator[None]:
-    """Hold torch's random numbers, its number of threads and its choice of algorithms, all only inside.
-
-    On a processor every algorithm is deterministic. On a GPU those are that torch has such ones for.
-    """
-    threads = torch.get_num_threads()
-    exact, only_warns = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    on_gpu = device.type == "cuda"
-    if on_gpu:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it when it is first used
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.set_num_threads(settings.threads)
-        torch.use_deterministic_algorithms(True, warn_only=on_gpu)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(exact, warn_only=only_warns)
-            torch.set_num_threads(threads)
 
 
 def _seed(*numbers: int) -> int:
