@@ -167,6 +167,15 @@ def evaluate(
     return Evaluation(legend, by_scene, dict(sorted(by_zone.items())), distance, tuple(notes))
 
 
+def evaluate_arrays(label: Bytes, mask: Bytes, legend: Legend, *, name: str = "map") -> Evaluation:
+    """Count a map that is there already against labels, both class values (rows, cols): confusion only."""
+    tally = Tally(legend.values)
+    index = index_of(legend)
+    window = Window(0, 0, label.shape[0], label.shape[1])
+    tally.add(name, window, [pair_marks(index[label], index[mask], len(legend.values))])
+    return Evaluation(legend, {name: tally})
+
+
 def in_part(split: Split, part: int) -> tuple[Where, ...]:
     """``where`` of one part of a split, such as :data:`geoseg.train.split.TEST`."""
     return tuple(partial(_in_part, scene, part) for scene in split.scenes)
