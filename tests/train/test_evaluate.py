@@ -13,7 +13,7 @@ from geoseg.errors import InputRefused, UsageError
 from geoseg.grid.geobox import Window
 from geoseg.train import confusion
 from geoseg.train.confusion import Confusion
-from geoseg.train.evaluate import Evaluation, Measures, evaluate, in_part
+from geoseg.train.evaluate import Evaluation, Measures, evaluate, evaluate_arrays, in_part
 from geoseg.train.labels import index_of
 from geoseg.train.pairs import Pairs
 from geoseg.train.scores import BY_CLASS, OVERALL
@@ -57,6 +57,13 @@ def test_only_what_is_valid_labelled_and_allowed_is_counted() -> None:
     assert np.array_equal(found.confusion.counts, expected.counts) and np.array_equal(
         found.confusion.missed, expected.missed
     )
+
+
+def test_a_map_that_is_there_already_is_counted_alike() -> None:
+    scene = random_scene((60, 64))
+    label = np.where(scene.valid, scene.label, 0).astype(np.uint8)
+    found = evaluate_arrays(label, scene.mask, LEGEND)
+    assert np.array_equal(found.confusion.counts, evaluate(ArrayMapper(), [scene]).confusion.counts)
 
 
 def test_parts_of_a_split_add_to_the_whole() -> None:
