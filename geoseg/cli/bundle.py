@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from geoseg.cli import options
 from geoseg.cli.bundle_import import import_, say
-
-if TYPE_CHECKING:
-    from geoseg.model.bundle import Bundle
+from geoseg.cli.bundle_show import show
 
 
 @click.group(epilog=options.example("geoseg bundle show bundle/"))
@@ -23,24 +21,8 @@ def command() -> None:
     """
 
 
+command.add_command(show)
 command.add_command(import_)
-
-
-@command.command(epilog=options.example("geoseg bundle show bundle/"))
-@click.argument("bundle", type=options.PATH, metavar="BUNDLE")
-@options.as_json
-def show(bundle: str, as_json: bool) -> None:
-    """What a bundle is: bands, classes, network, chips, scores; --json prints its card."""
-    from geoseg.model.bundle import open_bundle
-
-    opened = open_bundle(bundle)
-    if as_json:
-        click.echo(json.dumps(json.loads(opened.card), indent=2, sort_keys=True))
-        return
-    rows = _rows(opened)
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        click.echo(f"{name:<{width}}  {value}")
 
 
 @command.command(epilog=options.example("geoseg bundle verify bundle/"))
@@ -118,22 +100,3 @@ def export_openvino(bundle: str, out: str, calibrate: tuple[str, ...], **given: 
     click.echo(str(made.path))
     ran = f"; {made.int8} of {made.operations} convolutions and products in int8" if made.int8 else ""
     click.echo(f"{made.changed:.2%} of {made.pixels:,} pixels change class{ran}", err=True)
-
-
-def _rows(bundle: Bundle) -> list[tuple[str, str]]:
-    fields = json.loads(bundle.card)["properties"]
-    network = bundle.network
-    rows = [
-        ("bundle", f"{bundle.name} {bundle.version}"),
-        ("digest", f"sha256:{bundle.digest}"),
-        ("about", fields["description"]),
-        ("licence", fields["license"]),
-        ("network", f"{network.architecture} {network.encoder}" if network else "ONNX graph"),
-        ("chips", f"{bundle.chip_size} px, halo {bundle.halo} px, reads at multiples of {bundle.align} px"),
-        ("sizes", "this chip size only" if bundle.fixed_size else "any multiple"),
-        ("units", bundle.units),
-    ]
-    rows += [("band", f"{band.name}  mean {band.mean:g}, std {band.std:g}") for band in bundle.bands]
-    rows += [("class", f"{item.value}  {item.name}") for item in bundle.legend.classes]
-    rows += [("score", f"{name}  {value}") for name, value in json.loads(bundle.scores).items()]
-    return rows

@@ -27,6 +27,48 @@ def test_show_says_what_a_bundle_is(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out) == json.loads(bundle.card)
 
 
+def test_show_prints_scores_and_training_for_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {
+        "baseline": {"kappa": 0.4, "better": True},
+        "held_out": {
+            "kappa": {"value": 0.512, "low": 0.45, "high": 0.57, "largest_class": 0.0},
+            "ece": {"value": 0.02, "low": 0.01, "high": 0.03, "largest_class": None},
+            "iou": {"water": 0.25, "tree": None},
+            "pixels": 206044,
+            "caveat": "One scene.",
+        },
+    }
+    training = {
+        "fit": {"steps": 300, "learning_rate": 0.002},
+        "digest": "ab" * 32,
+        "scenes": [{"name": "north", "shape": [246, 489], "labels": {"water": 12}}],
+        "notes": {f"a long name {i}": "a long text" for i in range(9)},
+        "windows": [[0, 1], [2, 3]],
+    }
+    bundle = conv_bundle(tmp_path / "b", scores=scores, training=training, licence="CC-BY-4.0")
+    assert run(["bundle", "show", bundle.path]) == 0
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in (
+        "licence CC-BY-4.0",
+        "kappa 0.512 (0.45 to 0.57; largest class 0)",
+        "ece 0.02 (0.01 to 0.03)",
+        "iou tree -, water 0.25",
+        "pixels 206,044",
+        "caveat One scene.",
+        "baseline better yes, kappa 0.4",
+        "fit learning rate 0.002, steps 300",
+        f"digest {'ab' * 32}",
+        "north",
+        "shape 246, 489",
+        "labels water 12",
+        "a long name 3 a long text",
+        "2 2, 3",
+    ):
+        assert line in shown, line
+    assert shown.index("held out") < shown.index("baseline better yes, kappa 0.4")
+    assert not any("{" in line or "[" in line for line in shown)
+
+
 def test_verify_runs_the_self_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = conv_bundle(tmp_path / "b")
     assert run(["bundle", "verify", bundle.path]) == 0
