@@ -28,7 +28,7 @@ from geoseg.model.scale import scale_logits
 from geoseg.train.cells import cell_side, count_cells, count_parts
 from geoseg.train.checks import check
 from geoseg.train.digest import Dataset, dataset_digest
-from geoseg.train.distributed import leads
+from geoseg.train.distributed import leads, team_of
 from geoseg.train.finding import Finding, refuse_errors
 from geoseg.train.labelled import open_labelled
 from geoseg.train.preview import write_preview
@@ -89,7 +89,7 @@ def train(
         raise Conflict.of("EXISTS", folder, "exists already", "Add --overwrite or choose another name")
     data, splits, findings = survey(settings)
     dataset = dataset_digest(data.scenes, settings, splits)
-    with _work(folder, restart=restart) as work:
+    with _work(folder, restart=restart) as work, team_of(settings.fit.device):
         keep = Keep(work, _job_digest(settings, dataset))
         trials = [run_trial(data, split, keep=_of(keep, split), on_step=on_step) for split in splits]
         last = trials[0]

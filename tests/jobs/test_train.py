@@ -219,3 +219,15 @@ def test_what_cannot_become_a_bundle_is_said_before_the_training(tmp_path: Path)
     with pytest.raises(BundleError, match="CARD"):
         train(settings, tmp_path / "bundle", on_step=lambda name, at: steps.append(name))
     assert not steps and not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_leave_one_bundle(tmp_path: Path) -> None:
+    folder = labelled_scene(tmp_path)
+    split = {"by": "windows", "folds": 2, "windows": [{"cols": (0, 24)}, {"cols": (24, 48)}], "buffer": 2}
+    (folder / "job.yaml").write_text(json.dumps(job(folder, split=split).model_dump(mode="json")))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "geoseg"]
+    command = [*torchrun, "train", str(folder / "job.yaml"), str(tmp_path / "bundle")]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    held = json.loads(open_bundle(tmp_path / "bundle").scores)["held_out"]
+    assert held["overall_accuracy"]["value"] == 1.0
