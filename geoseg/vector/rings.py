@@ -44,38 +44,37 @@ def ring_lengths(coords, rings, nodes, row_step, col_step):  # type: ignore[no-u
     Long edges are measured in pieces of at most 64 pixels, about the distance of the metric's nodes.
     """
     out = np.zeros(len(rings) - 1)
-    for i in range(len(out)):
+    for ring in range(len(out)):
         total = 0.0
-        for k in range(rings[i], rings[i + 1] - 1):
-            x0, y0, x1, y1 = float(coords[k, 0]), float(coords[k, 1]), float(coords[k + 1, 0]), float(coords[k + 1, 1])
-            length = abs(x1 - x0) + abs(y1 - y0)
-            pieces = int(length / 64) + 1
-            dx, dy = (x1 - x0) / pieces, (y1 - y0) / pieces
+        for k in range(rings[ring], rings[ring + 1] - 1):
+            x0, y0 = float(coords[k, 0]), float(coords[k, 1])
+            dx, dy = float(coords[k + 1, 0]) - x0, float(coords[k + 1, 1]) - y0
+            length, pieces = abs(dx) + abs(dy), 1
+            if length >= 64:
+                pieces = int(length / 64) + 1
+                dx, dy = dx / pieces, dy / pieces
+            first, last = (0, 2) if length > 16 else (1, 1)  # short edges: the metric in their middle will do
             for piece in range(pieces):
                 x, y = x0 + piece * dx, y0 + piece * dy
-                middle = _speed(nodes, (y + dy / 2) / row_step, (x + dx / 2) / col_step, dx, dy)
-                if length > 16:
-                    ends = _speed(nodes, y / row_step, x / col_step, dx, dy)
-                    ends += _speed(nodes, (y + dy) / row_step, (x + dx) / col_step, dx, dy)
-                    middle = (ends + 4 * middle) / 6
-                total += middle
-        out[i] = total
+                middle, ends = 0.0, 0.0
+                for half in range(first, last + 1):
+                    row, col = (y + half * dy / 2) / row_step, (x + half * dx / 2) / col_step
+                    i, j = min(max(int(row), 0), nodes.shape[0] - 2), min(max(int(col), 0), nodes.shape[1] - 2)
+                    u, v = row - i, col - j
+                    square = 0.0
+                    for m, factor in ((0, dx * dx), (1, 2 * dx * dy), (2, dy * dy)):
+                        if factor != 0:  # bilinear between the nodes; here, for a call takes longer than all this
+                            upper = nodes[i, j, m] * (1 - v) + nodes[i, j + 1, m] * v
+                            lower = nodes[i + 1, j, m] * (1 - v) + nodes[i + 1, j + 1, m] * v
+                            square += factor * (upper * (1 - u) + lower * u)
+                    speed = np.sqrt(max(square, 0.0))
+                    if half == 1:
+                        middle = speed
+                    else:
+                        ends += speed
+                total += (ends + 4 * middle) / 6 if first == 0 else middle
+        out[ring] = total
     return out
-
-
-@jit
-def _speed(nodes, row, col, dx, dy):  # type: ignore[no-untyped-def]
-    """Length of the step (dx, dy) by the metric at (row, col), counted in nodes; bilinear between them."""
-    i = min(max(int(row), 0), nodes.shape[0] - 2)
-    j = min(max(int(col), 0), nodes.shape[1] - 2)
-    u, v = row - i, col - j
-    square = 0.0
-    for k, factor in ((0, dx * dx), (1, 2 * dx * dy), (2, dy * dy)):
-        if factor != 0:
-            upper = nodes[i, j, k] * (1 - v) + nodes[i, j + 1, k] * v
-            lower = nodes[i + 1, j, k] * (1 - v) + nodes[i + 1, j + 1, k] * v
-            square += factor * (upper * (1 - u) + lower * u)
-    return np.sqrt(max(square, 0.0))
 
 
 @jit

@@ -246,9 +246,10 @@ def _unchain(tables, done, walks):  # type: ignore[no-untyped-def]
         while ring >= 0:
             p = ring
             while p >= 0:
-                begin, count = pieces[p, _BEGIN], pieces[p, _COUNT]
-                out[at : at + count] = vertices[begin : begin + count]
-                at += count
+                begin = pieces[p, _BEGIN]
+                for k in range(begin, begin + pieces[p, _COUNT]):  # most pieces are short: a slice takes longer
+                    out[at, 0], out[at, 1] = vertices[k, 0], vertices[k, 1]
+                    at += 1
                 p = pieces[p, _NEXT]
             owner[walk] = i
             walk += 1

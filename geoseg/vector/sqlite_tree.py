@@ -55,7 +55,7 @@ class Database:
 class Tree:
     """A table without rows, filled with keys from 1 on; ``rows`` counts them.
 
-    The last records given wait for the next, because a table of one page has its rows where others have branches.
+    The first records wait for the next, because a table of one page has its rows where others have branches.
     """
 
     def __init__(self, database: Database, root: int) -> None:
@@ -71,25 +71,29 @@ class Tree:
         if (largest := int(np.diff(rows.offsets).max(initial=0))) > LARGEST:
             what = f"a polygon takes {largest} bytes, and SQLite reads rows of {LARGEST}"
             raise ResourceError.of("TOO_BIG", "polygons", what, "Simplify the outlines (--simplify), or map a part")
-        if self._waiting is not None:
-            self._write(self._waiting)
-        self._waiting = rows
+        first, self._waiting = self._waiting, None
+        if first is not None:
+            self._write(first)
+        if self._leaves:
+            self._write(rows)
+        else:
+            self._waiting = rows
 
     def finish(self) -> None:
         """Write what waits, and the levels above the leaves."""
-        if self._waiting is None:
-            return
-        database, key = self._database, self.rows + 1
-        if not self._leaves:
-            leaves, pages = _lay(self._waiting, key, database.last - 1, (database.size, database.lock))
+        database, form = self._database, (self._database.size, self._database.lock)
+        if self._waiting is not None:
+            leaves, pages = _lay(self._waiting, 1, database.last - 1, form)
             if len(leaves[0]) == 1:  # its page is the root's, and what does not fit there comes after the last page
                 database.put(self._root, pages[:1])
                 database.put(database.last + 1, pages[1:])
                 return
-        self._write(self._waiting)
+            self._write(self._waiting)
+        if not self._leaves:
+            return
         numbers, keys = (np.concatenate(column) for column in zip(*self._leaves, strict=True))
         while len(numbers) > 1:
-            numbers, keys, pages = _branch(numbers, keys, database.last, (database.size, database.lock))
+            numbers, keys, pages = _branch(numbers, keys, database.last, form)
             database.put(self._root if len(numbers) == 1 else int(numbers[0]), pages)
 
     def _write(self, rows: Records) -> None:
