@@ -28,19 +28,21 @@ _PACKAGES = ("torch", "openvino", "onnxruntime", "numpy", "numba", "rasterio", "
 class Measured:
     """A command's cost; ``peak_mib`` is the largest sum of the proportional set sizes of its processes.
 
-    ``said`` is what the command printed as a last line of JSON.
+    ``others`` is what all other programs took of the processors meanwhile, as a share of what there was; ``said`` is what
+    the command printed as a last line of JSON.
     """
 
     wall_s: float
     cpu_s: float
     peak_mib: float
     load: float
+    others: float
     said: dict[str, Any] = field(default_factory=dict)
 
 
 def measure(command: Sequence[str], *, every: float = 0.25, environment: Mapping[str, str] | None = None) -> Measured:
     """Run a command from the project's root and watch it; RuntimeError, with its last words, when it fails."""
-    load, before = os.getloadavg()[0], os.times()
+    load, before, busy = os.getloadavg()[0], os.times(), _busy()
     started = time.perf_counter()
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
@@ -48,7 +50,7 @@ def measure(command: Sequence[str], *, every: float = 0.25, environment: Mapping
         )
         peak = _Peak(process.pid, every)
         out, _ = process.communicate()
-        wall, after = time.perf_counter() - started, os.times()
+        wall, after, busy = time.perf_counter() - started, os.times(), _busy() - busy
         peak.stop()
         words.seek(0)
         last = words.read().decode(errors="replace")
@@ -57,7 +59,14 @@ def measure(command: Sequence[str], *, every: float = 0.25, environment: Mapping
     lines = out.decode(errors="replace").strip().splitlines()
     said = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Measured(round(wall, 3), round(cpu, 2), round(peak.mib, 1), round(load, 2), said)
+    others = max(busy - sum(after[:4]) + sum(before[:4]), 0.0) / (wall * (os.cpu_count() or 1))
+    return Measured(round(wall, 3), round(cpu, 2), round(peak.mib, 1), round(load, 2), round(others, 3), said)
+
+
+def _busy() -> float:
+    """Seconds that all processors together have worked."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0))
 
 
 class _Peak:
@@ -104,7 +113,8 @@ def in_turn(runs: Mapping[str, Callable[[], Measured]], rounds: int) -> dict[str
             measured = run()
             found[name].append(measured)
             seconds, cpu = measured.said.get("run_s", measured.wall_s), measured.said.get("cpu_s", measured.cpu_s)
-            cost = f"{seconds:8.3f} s, CPU {cpu:8.3f} s, peak {measured.peak_mib:5.0f} MiB, load {measured.load}"
+            cost = f"{seconds:8.3f} s, CPU {cpu:8.3f} s, peak {measured.peak_mib:5.0f} MiB"
+            cost += f", load {measured.load}, others {measured.others:.0%}"
             say(f"  round {number + 1} {name:20s} {cost}")
     return found
 

@@ -2,10 +2,11 @@
 
     python -m bench.vector [--sides 8192 16384] [--rounds 3] [--peer-python PYTHON] [--data FOLDER] [--peers shapes ...]
 
-``geoseg`` uses all processors, ``geoseg-one`` one (as does every peer), ``geoseg-worker`` and ``geoseg-workers`` one and
-two Dask processes of three threads, which share the processors. Each run is a process of its own; imports, starting
-workers, and what compiles at first use (a small raster is done before) are left out for all. ``--peer-python``: an
-interpreter that has xarray-spatial, which geoseg does not need.
+``geoseg`` uses all processors, ``geoseg-one`` one (as does every peer); ``geoseg-workers`` are two Dask processes on all
+processors, ``geoseg-worker`` is one, with its client on one processor. Each run is a process of its own; imports, starting
+workers, and what compiles at first use (a small raster is done before) are left out for all. ``two_by_one`` counts only
+rounds in which other programs took less than 5 % of the processors.
+``--peer-python``: an interpreter that has xarray-spatial, which geoseg does not need.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from bench.measure import ROOT, Measured, in_turn, measure, medians, save, say, 
 from bench.vector_peers import PEERS, has
 
 OURS = ("geoseg", "geoseg-one", "geoseg-worker", "geoseg-workers")
+PAIRS = {"threads": ("geoseg-one", "geoseg"), "workers": ("geoseg-worker", "geoseg-workers")}
+"""What one processor does, and what two do."""
+QUIET = 0.05
 
 
 def main() -> None:
@@ -48,7 +52,8 @@ def main() -> None:
         least, most = found[min(found)], found[max(found)]
         ratio = most["peak_mib_beyond_start"]["geoseg"] / least["peak_mib_beyond_start"]["geoseg"]
         joins = _joins(min(found), data, Path(folder))
-        save("vector", {"sides": given.sides, "peak_ratio": round(ratio, 3), "join_share": joins})
+        pairs = {side: one["two_by_one"] for side, one in found.items()}
+        save("vector", {"sides": given.sides, "two_by_one": pairs, "peak_ratio": round(ratio, 3), "join_share": joins})
 
 
 def _compare(side: int, given: argparse.Namespace, data: Path, out: Path) -> dict[str, Any]:
@@ -60,14 +65,22 @@ def _compare(side: int, given: argparse.Namespace, data: Path, out: Path) -> dic
     found = in_turn(runs, given.rounds)
     seconds = {key: medians(found, key) for key in ("run_s", "cpu_s")}
     times = {who: _ratios(found[who], found["geoseg"]) for who in (*peers, *OURS[1:])}
+    pairs = {name: _two_by_one(found[one], found[two]) for name, (one, two) in PAIRS.items()}
     peaks = {who: round(max(run.peak_mib - run.said["before_mib"] for run in rounds)) for who, rounds in found.items()}
-    result = {"side": side, "rounds": given.rounds, **seconds, "times_geoseg": times, "peak_mib_beyond_start": peaks}
+    result = {"side": side, "rounds": given.rounds, **seconds, "times_geoseg": times, "two_by_one": pairs}
+    result |= {"peak_mib_beyond_start": peaks}
     save(f"vector-{side}", {**result, "runs": found})
     return result
 
 
 def _ratios(others: list[Measured], ours: list[Measured]) -> list[float]:
     return [round(a.said["run_s"] / b.said["run_s"], 2) for a, b in zip(others, ours, strict=True)]
+
+
+def _two_by_one(one: list[Measured], two: list[Measured]) -> list[float]:
+    """How many times faster two processors were than one, in each quiet round."""
+    quiet = [(a, b) for a, b in zip(one, two, strict=True) if max(a.others, b.others) < QUIET]
+    return [round(a.said["run_s"] / b.said["run_s"], 2) for a, b in quiet]
 
 
 def _joins(side: int, data: Path, out: Path) -> dict[str, Any]:
@@ -87,12 +100,12 @@ def _one(who: str, mask: Path, out: Path, python: str) -> Measured:
     target = out / f"{who}.gpkg"
     target.unlink(missing_ok=True)
     command = [python, "-m", "bench.vector", "--one", who, str(mask), str(target)]
-    return measure(command, every=0.05, environment={"PYTHONPATH": str(ROOT), "OGR_SQLITE_SYNCHRONOUS": "OFF"})
+    return measure(command, every=0.2, environment={"PYTHONPATH": str(ROOT), "OGR_SQLITE_SYNCHRONOUS": "OFF"})
 
 
 def _timed(who: str, mask: Path, out: Path) -> dict[str, Any]:
     """The run after a small one, which loads and compiles."""
-    if who == "geoseg-one" and hasattr(os, "sched_setaffinity"):
+    if who in ("geoseg-one", "geoseg-worker") and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     run = PEERS[who] if who in PEERS else _RUN[who]
     with TemporaryDirectory() as folder:
@@ -128,15 +141,15 @@ def _workers(n: int, mask: Path, out: Path) -> dict[str, Any]:
 
 
 def _join(mask: Path, out: Path) -> dict[str, Any]:
-    """CPU seconds of joining (all that is done between the strips and the file) by those of the whole, on one thread."""
+    """CPU seconds of joining (all that is done between the strips and the file) by those of the whole, strips traced one by one."""
     spent = {"trace": 0.0, "iterate": 0.0}
 
     def clocked(name: str, step: Callable[..., Any], *args: Any) -> Any:
-        started = time.process_time()
+        started = time.thread_time()  # of this thread alone: others make what is written meanwhile
         try:
             return step(*args)
         finally:
-            spent[name] += time.process_time() - started
+            spent[name] += time.thread_time() - started
 
     def trace_map(trace: Callable[[Any], Any], windows: Iterable[Any]) -> Iterator[Any]:
         return (clocked("trace", trace, window) for window in windows)
