@@ -37,6 +37,8 @@ ROOMS = {
     "timm": {"model/network.py"},
     "onnxruntime": {"model"},
     "openvino": {"model"},
+    "nncf": {"model"},
+    "jsonschema": {"model"},
     "ukis_csmask": {"model"},
     "distributed": {"cluster"},
     "dask": {"cluster", "raster"},
@@ -49,7 +51,8 @@ ROOMS = {
 }
 
 HEAVY = {
-    "torch", "segmentation_models_pytorch", "timm", "onnx", "onnxruntime", "openvino", "numba", "scipy", "pandas",
+    "torch", "segmentation_models_pytorch", "timm", "onnx", "onnxruntime", "openvino", "nncf", "jsonschema",
+    "numba", "scipy", "pandas",
     "geopandas", "pyogrio", "pyarrow", "matplotlib", "xarray", "dask", "distributed",
 }  # fmt: skip
 

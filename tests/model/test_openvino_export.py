@@ -48,6 +48,7 @@ def test_int8_that_changes_too_much_is_refused_and_leaves_nothing(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
+@pytest.mark.slow
 def test_operations_that_cost_too_many_classes_go_back_to_fp32(tmp_path: Path, nncf: None) -> None:
     """Random weights have the closest calls there are."""
     bundle = unet_bundle(tmp_path / "b", spec=UNET)

@@ -45,6 +45,19 @@ def test_each_check_fails_by_itself(tmp_path: Path) -> None:
         list(verify_bundle(open_bundle(tmp_path / "schema")))
 
 
+def test_a_card_of_before_the_schemas_shipped_still_verifies_and_is_said_to_be_invalid(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    conv_bundle(tmp_path / "b")
+    card = tmp_path / "b" / "card.json"
+    item = json.loads(card.read_text())
+    del item["assets"]["model"]["bands"], item["properties"]["geoseg:bundle"]["beside"]
+    item["properties"]["geoseg:digest"] = digest_of(item)
+    card.write_text(json.dumps(item))
+    found = {finding.check: finding for finding in verify_bundle(open_bundle(tmp_path / "b"))}
+    assert "earlier card" in found["schema"].text and found["schema"].value is None
+    assert found["self-test"].value == 1.0
+
+
 def test_an_answer_that_is_another_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     import numpy as np
