@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -43,6 +43,7 @@ def command(
     from geoseg.cli.progress import fit_bar
     from geoseg.cli.signals import stoppable
     from geoseg.jobs import train as jobs
+    from geoseg.train.report import table
     from geoseg.train.settings.job import TrainSettings
 
     settings = TrainSettings.read(job)
@@ -58,31 +59,9 @@ def command(
     if as_json:
         click.echo(json.dumps({"bundle": made.bundle.id, "path": made.bundle.path, "scores": made.scores}, indent=2))
     else:
-        click.echo("\n".join(_lines(made.scores)))
+        click.echo(table(made.scores) if made.scores else "Nothing was kept for a test: how good it is is not known.")
         click.echo(f"{made.bundle.path}: {made.bundle.id}, {len(list(Path(made.bundle.path).iterdir()))} files")
 
 
 def _with_baseline(settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update={"scores": settings.scores.model_copy(update={"baseline": True})})
-
-
-def _lines(scores: dict[str, Any]) -> list[str]:
-    """The scores for a person."""
-    if not scores:
-        return ["Nothing was kept for a test, so nothing is known of how good it is."]
-    lines = [f"Scores on {scores['part']}:", f"  {'':<28}{'value':>7}   {'95 % interval':<15}  largest class alone"]
-    for name, figure in scores["overall"].items():
-        if figure["value"] is not None:
-            spread = "" if figure["low"] is None else f"{figure['low']:.3f} - {figure['high']:.3f}"
-            alone = "" if figure["largest_class"] is None else f"{figure['largest_class']:.3f}"
-            lines.append(f"  {name.replace('_', ' '):<28}{figure['value']:>7.3f}   {spread:<15}  {alone}")
-    if "baseline" in scores:
-        from geoseg.train.summary import verdict
-
-        for name in ("kappa", "macro_f1"):
-            pair = scores["baseline"][name]
-            lines.append(
-                f"  {name.replace('_', ' ')}: network {pair['network']:.3f}, gradient boosting {pair['baseline']:.3f}"
-            )
-        lines.append(verdict(scores["baseline"]))
-    return lines

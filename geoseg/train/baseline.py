@@ -21,6 +21,7 @@ from geoseg.train.evaluate import Evaluation
 from geoseg.train.intervals import Method, interval
 from geoseg.train.labels import index_of
 from geoseg.train.mapper import Bools, Labelled, Piece, Where, ahead, labelled_where
+from geoseg.train.report import JUDGES
 from geoseg.train.scores import every_score, rounded, score_at
 from geoseg.train.tally import paired
 
@@ -33,7 +34,6 @@ REACH = 3
 """Pixels to each side that the features of one look at."""
 
 SIDE = 512
-_JUDGES = ("kappa", "macro_f1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +164,14 @@ def compare(
     low, high = interval(rows, sizes, difference, method=method, seed=seed)
     one, other = score(rows.sum(axis=0))
     told: dict[str, Any] = {}
-    for name in _JUDGES:
+    for name in JUDGES:
         i = score_at(name)
         told[name] = {
             "network": rounded(one[i]),
             "baseline": rounded(other[i]),
             "difference": {"value": rounded(one[i] - other[i]), "low": rounded(low[i]), "high": rounded(high[i])},
         }
-    better = all(one[score_at(name)] > other[score_at(name)] for name in _JUDGES)
+    better = all(one[score_at(name)] > other[score_at(name)] for name in JUDGES)
     return {"better": bool(better), **told}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+JUDGES = ("kappa", "macro_f1")
+"""Scores by which a network is compared with gradient boosting."""
 _ZONE_SCORES = ("overall_accuracy", "kappa", "macro_f1", "mean_iou")
 
 
@@ -21,7 +23,23 @@ def table(scores: Mapping[str, Any]) -> str:
     for kind in ("scenes", "zones"):
         if len(scores[kind]) > (kind == "scenes"):
             lines += ["", *_aligned(_groups(kind, scores[kind]))]
+    if "folds" in scores:
+        lines += ["", *_aligned(_folds(scores))]
+    if "baseline" in scores:
+        lines += ["", *_aligned(_versus(scores["baseline"])), verdict(scores["baseline"])]
     return "\n".join([*lines, "", *_said(scores)]) + "\n"
+
+
+def verdict(comparison: Mapping[str, Any]) -> str:
+    """Whether the network beats gradient boosting, in a sentence."""
+    if comparison["better"]:
+        return (
+            "The network does better than gradient boosting on pixels with their surroundings, in kappa and macro-F1."
+        )
+    return (
+        "The network does NOT do better than gradient boosting on pixels with their surroundings: "
+        "what it knows of shapes is worth nothing here."
+    )
 
 
 def _overall(scores: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -47,6 +65,34 @@ def _groups(kind: str, groups: Mapping[str, Any]) -> Iterator[list[str]]:
             f"{group['pixels']:,}",
             *(f"{_figure(score['value'])} {_span(score)}".strip() for score in figures),
         ]
+
+
+def _folds(scores: Mapping[str, Any]) -> Iterator[list[str]]:
+    yield ["fold", *_ZONE_SCORES]
+    for name, fold in scores["folds"].items():
+        yield [name, *(f"{_figure(fold[score]['value'])} {_span(fold[score])}".strip() for score in _ZONE_SCORES)]
+    yield ["mean of folds", *(_figure(scores["mean_of_folds"][score]) for score in _ZONE_SCORES)]
+
+
+def _versus(baseline: Mapping[str, Any]) -> Iterator[list[str]]:
+    means = baseline.get("mean_of_folds", {})
+    yield [
+        "baseline",
+        "network",
+        "boosting",
+        "difference",
+        "95 % interval",
+        *(["boosting, mean of folds"] if means else []),
+    ]
+    for name in JUDGES:
+        pair = baseline[name]
+        difference = pair["difference"]
+        row = [
+            name,
+            *(_figure(value) for value in (pair["network"], pair["baseline"], difference["value"])),
+            _span(difference),
+        ]
+        yield [*row, _figure(means[name])] if means else row
 
 
 def _said(scores: Mapping[str, Any]) -> Iterator[str]:

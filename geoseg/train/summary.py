@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from geoseg.train.report import verdict
 from geoseg.train.settings.data import SplitSettings
 from geoseg.train.split import TEST
 from geoseg.train.trial import Trial
@@ -35,18 +36,6 @@ def card_scores(scores: Mapping[str, Any], comparison: Mapping[str, Any] | None)
         told["baseline"] = {name: figure for name, figure in comparison.items() if name != "folds"}
         told["baseline"]["verdict"] = verdict(comparison)
     return told
-
-
-def verdict(comparison: Mapping[str, Any]) -> str:
-    """Whether the network beats gradient boosting, in a sentence."""
-    if comparison["better"]:
-        return (
-            "The network does better than gradient boosting on pixels with their surroundings, in kappa and macro-F1."
-        )
-    return (
-        "The network does NOT do better than gradient boosting on pixels with their surroundings: "
-        "what it knows of shapes is worth nothing here."
-    )
 
 
 def part_of(trials: Sequence[Trial], split: SplitSettings) -> str:
