@@ -63,6 +63,8 @@ class Ready:
         """In order."""
         return iter(self.held[start:stop])
 
+    learns = False
+
     def learned(self, cells: Any, losses: Any) -> None:
         """Nothing is kept."""
 

@@ -47,6 +47,10 @@ class Batch(Protocol):
 class Samples(Remembers, Protocol):
     """Where batches come from; each is a function of its number and of what was learned up to some number before."""
 
+    @property
+    def learns(self) -> bool:
+        """Whether :meth:`learned` is to be called after each batch."""
+
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of these numbers, in order."""
 
@@ -179,14 +183,15 @@ class _Lesson:
         team = self.team
         images = torch.from_numpy(batch.images).to(team.device, memory_format=torch.channels_last)
         index = team.gathered(torch.from_numpy(batch.index).to(team.device))
-        cells = team.gathered(torch.from_numpy(batch.cells).to(team.device))
         with team.quiet(self.live, last=last):
             with torch.autocast(team.device.type, self.dtype, enabled=self.dtype != torch.float32):
                 logits = self.live(images)
             logits = team.gathered(logits)
             loss = self.loss(logits, index) / self.settings.accumulate
             self.state.scaler.scale(loss * team.size).backward()  # the processes' gradients are averaged
-        self.samples.learned(cells.cpu().numpy(), self.loss.per_sample(logits.detach(), index).cpu().numpy())
+        if self.samples.learns:
+            cells = team.gathered(torch.from_numpy(batch.cells).to(team.device))
+            self.samples.learned(cells.cpu().numpy(), self.loss.per_sample(logits.detach(), index).cpu().numpy())
         return float(loss.item())
 
 

@@ -118,6 +118,11 @@ class Samples:
         count = threads or max(1, min(_THREADS, len(os.sched_getaffinity(0)) // 2))
         return prefetch(self.batch, range(start, stop), threads=count, ahead=min(2 * count, PERIOD // 2))
 
+    @property
+    def learns(self) -> bool:
+        """Whether crops are drawn by how hard they are."""
+        return self._settings.hard > 0
+
     def learned(self, cells: Ints, losses: npt.NDArray[np.floating]) -> None:
         """Take the loss of each crop of a batch, for hard examples; once for each batch, in order."""
         self._hardness.learn(cells, losses)

@@ -62,6 +62,8 @@ class Drawing:
         index[rng.random(index.shape) < 0.2] = 255
         return image + np.float32(0.01 * shift), index
 
+    learns = True
+
     def learned(self, cells: np.ndarray, losses: np.ndarray) -> None:
         np.add.at(self.hardness[1], cells, losses.astype(np.float64))
 
