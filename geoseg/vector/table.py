@@ -58,9 +58,9 @@ class PolygonTable:
         """``Polygon`` or ``MultiPolygon``, the same for all."""
         return self._first.geometry_type
 
-    def regions(self, batch: int = BATCH) -> Iterator[Regions]:
-        """The polygons, once, ``batch`` at a time; shells counter-clockwise in the CRS, holes clockwise."""
-        for part in _even(chain([self._first], self._parts), batch):
+    def regions(self) -> Iterator[Regions]:
+        """The polygons, once, in batches of :data:`BATCH`; shells counter-clockwise in the CRS, holes clockwise."""
+        for part in _even(chain([self._first], self._parts)):
             self.n += len(part)
             for piece in _light(part):
                 yield _turned(piece, self.geobox)
@@ -129,16 +129,16 @@ def bounds_of(part: Regions) -> NDArray[np.int64]:
     return part.polygons if part.parts is None else part.polygons[part.parts]
 
 
-def _even(parts: Iterable[Regions], batch: int) -> Iterator[Regions]:
+def _even(parts: Iterable[Regions]) -> Iterator[Regions]:
     waiting: list[Regions] = []
     count = 0
     for part in parts:
         waiting.append(part)
         count += len(part)
-        if count >= batch:
+        if count >= BATCH:
             whole = Regions.concat(waiting)
-            stop = count - count % batch
-            yield from (whole.pick(start, start + batch) for start in range(0, stop, batch))
+            stop = count - count % BATCH
+            yield from (whole.pick(start, start + BATCH) for start in range(0, stop, BATCH))
             waiting, count = [whole.pick(stop, len(whole))], count - stop
     rest = Regions.concat(waiting)
     if len(rest):

@@ -27,8 +27,8 @@ class Wkb(NamedTuple):
     boxes: NDArray[np.float64]
 
 
-def regions_to_wkb(part: Regions, geobox: GeoBox, *, room: int = 0) -> Wkb:
-    """Polygons (or multipolygons) in the geobox's CRS; each begins with ``room`` bytes for the caller."""
+def regions_to_wkb(part: Regions, geobox: GeoBox) -> Wkb:
+    """Polygons (or multipolygons) in the geobox's CRS."""
     rings, polygons, parts = part.rings, part.polygons, part.parts
     ring_count = np.diff(polygons)
     vertex_count = rings[polygons[1:]] - rings[polygons[:-1]]
@@ -36,16 +36,15 @@ def regions_to_wkb(part: Regions, geobox: GeoBox, *, room: int = 0) -> Wkb:
     np.cumsum(9 + 4 * ring_count + 16 * vertex_count, out=offsets[1:])
     little = sys.byteorder == "little"
     if parts is None:
-        starts = offsets + room * np.arange(len(offsets))
-        inside = starts[:-1] + room
+        starts, inside = offsets, offsets[:-1]
     else:
-        starts = offsets[parts] + (room + 9) * np.arange(len(parts))
-        inside = offsets[:-1] + (room + 9) * (1 + np.repeat(np.arange(len(parts) - 1), np.diff(parts)))
+        starts = offsets[parts] + 9 * np.arange(len(parts))
+        inside = offsets[:-1] + 9 * (1 + np.repeat(np.arange(len(parts) - 1), np.diff(parts)))
     out = np.empty(int(starts[-1]), np.uint8)
     boxes = _write(out, inside, (part.coords, rings, polygons), tuple(geobox.transform)[:6], little)
     if parts is None:
         return Wkb(out, starts, boxes)
-    _heads(out, starts[:-1] + room, parts, little)
+    _heads(out, starts, parts, little)
     whole = np.minimum.reduceat(boxes[:, :2], parts[:-1]), np.maximum.reduceat(boxes[:, 2:], parts[:-1])
     return Wkb(out, starts, np.hstack(whole))
 
