@@ -26,6 +26,7 @@ SMALL = {
     "bare_network": [["bench.bare_network"]],
     "sieve": [["bench.sieve", "--sides", "4096", "8192"]],
     "vector": [["bench.vector", "--sides", "4096", "8192", "--rounds", "2"]],
+    "formats": [["bench.formats", "--sides", "2048", "4096"]],
     "train": [["bench.train", "--rounds", "2", "--steps", "12"]],
 }
 FULL = {
@@ -38,6 +39,7 @@ FULL = {
     "bare_network": [["bench.bare_network"]],
     "sieve": [["bench.sieve"]],
     "vector": [["bench.vector"]],
+    "formats": [["bench.formats"]],
     "train": [["bench.train"]],
 }
 

@@ -226,7 +226,7 @@ def _farm(place: Place, field: Plot, crop: int, u: float, v: float) -> tuple[int
     if place.fertile + 0.12 * place.slow + 0.1 * (share(field.bits, 2) - 0.5) < _FERTILE:
         return _wild(place, wooded), field.district
     hedges = share(field.district, 3) < _HEDGES
-    if edge(field, u, v) < (5.0 if hedges else 2.0):
+    if edge(field, u, v) < (5.0 if hedges else 1.6):
         return (spectra.DECIDUOUS if hedges and place.quick > -0.1 else spectra.DRY), field.district
     return crop, field.bits
 
