@@ -30,18 +30,18 @@ from bench.measure import save, say
 from geoseg.model.card import NetworkSpec
 from geoseg.model.network import build
 from geoseg.train.augment.augmenter import Augmenter
-from geoseg.train.cells import cell_side, count_cells
-from geoseg.train.fit import Progress, fit
-from geoseg.train.labelled import open_labelled
-from geoseg.train.labels import IGNORE
-from geoseg.train.losses import make_loss
-from geoseg.train.samples import Batch, Samples, make_samples
+from geoseg.train.data.cells import cell_side, count_cells
+from geoseg.train.data.labelled import open_labelled
+from geoseg.train.data.labels import IGNORE
+from geoseg.train.data.statistics import statistics as band_statistics
+from geoseg.train.fitting.fit import Progress, fit
+from geoseg.train.fitting.losses import make_loss
+from geoseg.train.fitting.start import Start
+from geoseg.train.sampling.samples import Batch, Samples, make_samples
 from geoseg.train.settings.augment import AugmentSettings
 from geoseg.train.settings.fit import FitSettings, LossSettings, SampleSettings
 from geoseg.train.settings.job import TrainSettings
-from geoseg.train.split import make_splits
-from geoseg.train.start import Start
-from geoseg.train.statistics import statistics as band_statistics
+from geoseg.train.splits.split import make_splits
 
 SIDE = 1536
 CLASSES = 8

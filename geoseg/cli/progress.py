@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from geoseg.cluster.run import Progress, Report
 
 if TYPE_CHECKING:
-    from geoseg.train.fit import Progress as FitProgress
+    from geoseg.train.fitting.fit import Progress as FitProgress
 
 
 @contextmanager

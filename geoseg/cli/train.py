@@ -43,7 +43,7 @@ def command(
     from geoseg.cli.progress import fit_bar
     from geoseg.cli.signals import stoppable
     from geoseg.jobs import train as jobs
-    from geoseg.train.report import table
+    from geoseg.train.scoring.report import table
     from geoseg.train.settings.job import TrainSettings
 
     settings = TrainSettings.read(job)

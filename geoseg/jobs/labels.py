@@ -15,12 +15,12 @@ from geoseg.legend import Legend
 from geoseg.raster.classes import open_classes
 from geoseg.raster.files import complete_or_absent
 from geoseg.raster.scene import Scene
-from geoseg.train.checks import tidy
-from geoseg.train.conflicts import alike_names, conflicts
-from geoseg.train.finding import Finding
-from geoseg.train.label_vectors import VectorLabels, words_of
-from geoseg.train.labelled import LabelledScene
-from geoseg.train.labels import is_vector, open_labels, windows_of
+from geoseg.train.checking.checks import tidy
+from geoseg.train.checking.conflicts import alike_names, conflicts
+from geoseg.train.checking.finding import Finding
+from geoseg.train.data.label_vectors import VectorLabels, words_of
+from geoseg.train.data.labelled import LabelledScene
+from geoseg.train.data.labels import is_vector, open_labels, windows_of
 from geoseg.train.settings.data import LabelSettings
 
 _MOST = 254
@@ -69,7 +69,7 @@ def check_labels(settings: LabelSettings, scene: Scene) -> LabelReport:
     Raises
     ------
     InputRefused
-        Those of :func:`geoseg.train.labels.open_labels`; ``CLASSES``: more than 254 classes.
+        Those of :func:`geoseg.train.data.labels.open_labels`; ``CLASSES``: more than 254 classes.
     """
     names = _names(settings)
     if not 0 < len(names) <= _MOST:

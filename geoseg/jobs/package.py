@@ -15,17 +15,17 @@ import numpy.typing as npt
 from geoseg.grid.geobox import Window
 from geoseg.model.bundle import BundleFacts
 from geoseg.raster.normalize import Normalization, normalize
-from geoseg.train.baseline import compare
-from geoseg.train.curves import CURVES, METRICS
-from geoseg.train.digest import Dataset
-from geoseg.train.evaluate import Evaluation
-from geoseg.train.figures import confusion_png, reliability_png
-from geoseg.train.finding import Finding
+from geoseg.train.checking.finding import Finding
+from geoseg.train.data.digest import Dataset
+from geoseg.train.fitting.curves import CURVES, METRICS
+from geoseg.train.scoring.baseline import compare
+from geoseg.train.scoring.evaluate import Evaluation
+from geoseg.train.scoring.figures import confusion_png, reliability_png
+from geoseg.train.scoring.temperature import Temperature, fit_temperature
 from geoseg.train.settings.job import TrainSettings
-from geoseg.train.split import TRAIN, VALIDATION, Split
-from geoseg.train.split_files import split_geojson, split_png
+from geoseg.train.splits.split import TRAIN, VALIDATION, Split
+from geoseg.train.splits.split_files import split_geojson, split_png
 from geoseg.train.summary import card_scores, part_of
-from geoseg.train.temperature import Temperature, fit_temperature
 from geoseg.train.trial import Data, Trial
 
 SELF_TEST_CHIPS = 8

@@ -25,16 +25,16 @@ from geoseg.jobs.package import (
 )
 from geoseg.model.bundle import Bundle, BundleFacts, save_bundle
 from geoseg.model.scale import scale_logits
-from geoseg.train.cells import cell_side, count_cells, count_parts
-from geoseg.train.checks import check
-from geoseg.train.digest import Dataset, dataset_digest
-from geoseg.train.distributed import leads, team_of
-from geoseg.train.finding import Finding, refuse_errors
-from geoseg.train.labelled import open_labelled
-from geoseg.train.preview import write_preview
-from geoseg.train.record import Keep
+from geoseg.train.augment.preview import write_preview
+from geoseg.train.checking.checks import check
+from geoseg.train.checking.finding import Finding, refuse_errors
+from geoseg.train.data.cells import cell_side, count_cells, count_parts
+from geoseg.train.data.digest import Dataset, dataset_digest
+from geoseg.train.data.labelled import open_labelled
+from geoseg.train.fitting.distributed import leads, team_of
+from geoseg.train.fitting.record import Keep
 from geoseg.train.settings.job import TrainSettings
-from geoseg.train.split import Split, make_splits, whole
+from geoseg.train.splits.split import Split, make_splits, whole
 from geoseg.train.trial import Data, OnStep, prepare, run_trial, samples_of, score_trial
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from geoseg.train.report import verdict
+from geoseg.train.scoring.report import verdict
 from geoseg.train.settings.data import SplitSettings
-from geoseg.train.split import TEST
+from geoseg.train.splits.split import TEST
 from geoseg.train.trial import Trial
 
 OVERALL = ("overall_accuracy", "kappa", "macro_f1", "mean_iou", "boundary_f1", "expected_calibration_error")

@@ -19,24 +19,24 @@ from geoseg.model.network import build, load_weights
 from geoseg.model.receptive import LARGEST_HALO, halo_of
 from geoseg.model.scale import scale_logits
 from geoseg.train.augment.augmenter import Augmenter
-from geoseg.train.baseline import fit_baseline
-from geoseg.train.cells import SceneCells, count_parts
-from geoseg.train.confusion import kappa, macro_f1, mean_iou, overall_accuracy
-from geoseg.train.distributed import share_of
-from geoseg.train.evaluate import Evaluation, Measures, evaluate, in_part
-from geoseg.train.fit import Fitted, Progress, fit
-from geoseg.train.labelled import LabelledScene
-from geoseg.train.logits import sample_logits
-from geoseg.train.losses import make_loss
-from geoseg.train.mapper import NetworkMapper
-from geoseg.train.record import Keep
-from geoseg.train.samples import Samples, make_samples
+from geoseg.train.data.cells import SceneCells, count_parts
+from geoseg.train.data.labelled import LabelledScene
+from geoseg.train.data.statistics import statistics
+from geoseg.train.fitting.distributed import share_of
+from geoseg.train.fitting.fit import Fitted, Progress, fit
+from geoseg.train.fitting.losses import make_loss
+from geoseg.train.fitting.record import Keep
+from geoseg.train.fitting.start import Start, begin, spec_of
+from geoseg.train.sampling.samples import Samples, make_samples
+from geoseg.train.sampling.weights import class_weights
+from geoseg.train.scoring.baseline import fit_baseline
+from geoseg.train.scoring.confusion import kappa, macro_f1, mean_iou, overall_accuracy
+from geoseg.train.scoring.evaluate import Evaluation, Measures, evaluate, in_part
+from geoseg.train.scoring.logits import sample_logits
+from geoseg.train.scoring.mapper import NetworkMapper
+from geoseg.train.scoring.temperature import LogitSample
 from geoseg.train.settings.job import TrainSettings
-from geoseg.train.split import NONE, TEST, TRAIN, VALIDATION, Split
-from geoseg.train.start import Start, begin, spec_of
-from geoseg.train.statistics import statistics
-from geoseg.train.temperature import LogitSample
-from geoseg.train.weights import class_weights
+from geoseg.train.splits.split import NONE, TEST, TRAIN, VALIDATION, Split
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 OnStep = Callable[[str, Progress], None]

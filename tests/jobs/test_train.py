@@ -16,7 +16,7 @@ from geoseg.cli.main import cli
 from geoseg.errors import BundleError, Conflict, InputRefused, UsageError
 from geoseg.jobs.train import describe, preview, train
 from geoseg.model.bundle import Bundle, open_bundle, read_sample
-from geoseg.train.fit import Progress
+from geoseg.train.fitting.fit import Progress
 from geoseg.train.settings.job import TrainSettings
 from geoseg.train.trial import OnStep
 from tests.helpers.rasters import write_raster

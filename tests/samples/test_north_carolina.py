@@ -17,8 +17,8 @@ from geoseg.model.predict import Choice, Predictor, load_predictor
 from geoseg.raster.normalize import Normalization, normalize
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene, open_scene
-from geoseg.train.evaluate import evaluate_arrays
-from geoseg.train.labelled import open_labelled
+from geoseg.train.data.labelled import open_labelled
+from geoseg.train.scoring.evaluate import evaluate_arrays
 from geoseg.train.settings.job import TrainSettings
 
 

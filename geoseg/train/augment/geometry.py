@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.train.augment.surface import Floats, knots, surface
-from geoseg.train.labels import IGNORE
+from geoseg.train.data.labels import IGNORE
 from geoseg.train.settings.augment import AugmentSettings
 
 Image = NDArray[np.float32]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.train.labels import IGNORE
+from geoseg.train.data.labels import IGNORE
 
 Image = NDArray[np.float32]
 Bools = NDArray[np.bool_]

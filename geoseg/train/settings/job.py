@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from geoseg.config import Settings
 from geoseg.errors import InputRefused, UsageError
 from geoseg.legend import HARMONISED, Colour, Legend, LegendClass
-from geoseg.train.recode import did_you_mean
+from geoseg.train.data.recode import did_you_mean
 from geoseg.train.settings.augment import AugmentSettings
 from geoseg.train.settings.data import ClassSettings, ImageSettings, SceneSettings, SplitSettings
 from geoseg.train.settings.fit import FitSettings, LossSettings, NetworkChoice, SampleSettings

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from geoseg.model.card import BandSpec
 from geoseg.train.augment import Augmenter, Draw
 from geoseg.train.augment.geometry import Geometry
-from geoseg.train.labels import IGNORE
+from geoseg.train.data.labels import IGNORE
 from geoseg.train.settings.augment import AugmentSettings
 
 BANDS = tuple(BandSpec(name, 0.2, 0.05) for name in ("blue", "green", "red", "nir", "vv"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from geoseg.train.augment.augmenter import Draw
 from geoseg.train.augment.geometry import Geometry, resample, side_of
 from geoseg.train.augment.surface import knots
-from geoseg.train.labels import IGNORE
+from geoseg.train.data.labels import IGNORE
 from geoseg.train.settings.augment import AugmentSettings
 
 ALL = AugmentSettings.of(rotate=180, scale=1.0, elastic=4)

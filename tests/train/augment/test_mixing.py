@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from geoseg.train.augment.mixing import Crops, copy_paste, cutmix, rarity_of
-from geoseg.train.labels import IGNORE
+from geoseg.train.data.labels import IGNORE
 
 CLASSES = 4
 

@@ -1,0 +1,1 @@
+"""Checking: what a person should know of the data before training."""

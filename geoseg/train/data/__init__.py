@@ -1,0 +1,1 @@
+"""Data: labelled scenes, their pixels counted, and the digest of all of it."""

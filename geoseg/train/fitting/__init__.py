@@ -1,0 +1,1 @@
+"""Fitting: losses, the loop, and what it keeps on the disk."""

@@ -1,0 +1,1 @@
+"""Sampling: crops drawn on the fly from labelled scenes."""

@@ -1,0 +1,1 @@
+"""Scoring: maps counted against labels, scores with intervals, calibration."""
