@@ -1,5 +1,5 @@
 # Each target makes its own .venv when there is none; nothing else is needed than make and Python >= 3.11 with venv.
-# Settings: PYTHON=python3.12 (which interpreter), PYTEST_ARGS="-n 2" (more for pytest).
+# Settings: PYTHON=python3.12 (which interpreter), JOBS=4 (tests side by side), PYTEST_ARGS="tests/grid -x" (more for pytest).
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-slow lint bench clean help
@@ -7,6 +7,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 OK := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(OK)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
@@ -22,10 +24,10 @@ demo: $(STAMP)  ## the whole way on the sample scene
 	$(BIN)/geoseg demo demo --overwrite
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	$(PYTEST) -m slow $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
