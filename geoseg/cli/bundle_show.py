@@ -13,14 +13,10 @@ from geoseg.cli import options
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
 
-_INTERVAL = {"value", "low", "high"}
 _WIDTH = 14
 _LINE = 100
-_HEADINGS = {
-    "scores": "scores (in brackets the 95 % interval, and what a map of the largest class alone would get)",
-    "training": "training",
-}
-_FIRST = ("held_out", "digest", "scenes", "labels", "split", "calibration", "halo")  # what a reader looks for
+_SCORES = "scores (in brackets the 95 % interval)"
+_FIRST = ("digest", "scenes", "labels", "split", "calibration", "halo")  # what a reader looks for
 
 
 @click.command(epilog=options.example("geoseg bundle show bundle/"))
@@ -39,7 +35,9 @@ def show(bundle: str, as_json: bool) -> None:
 
 
 def lines(bundle: Bundle) -> Iterator[str]:
-    """The facts of the card; scores and training as the card has them, whatever their names."""
+    """The facts of the card: scores as the report tells them, training as the card has it, whatever its names."""
+    from geoseg.model.told import score_rows
+
     fields = json.loads(bundle.card)["properties"]
     network = bundle.network
     rows = [
@@ -56,11 +54,16 @@ def lines(bundle: Bundle) -> Iterator[str]:
     rows += [("class", f"{item.value}  {item.name}") for item in bundle.legend.classes]
     rows += [("files", ", ".join(bundle.beside))] if bundle.beside else []
     yield from (f"{name:<{_WIDTH}}{value}" for name, value in rows)
-    for heading, table in (("scores", json.loads(bundle.scores)), ("training", fields["geoseg:bundle"]["training"])):
-        if table:
-            yield from ("", _HEADINGS[heading])
-            first = {name: table[name] for name in _FIRST if name in table}
-            yield from _table({**first, **table}, 2)
+    scores = score_rows(json.loads(bundle.scores))
+    if scores:
+        yield from ("", _SCORES)
+        width = max(_WIDTH - 2, *(len(name) + 2 for name, _ in scores))
+        yield from (f"  {name:<{width}}{text}" for name, text in scores)
+    training = fields["geoseg:bundle"]["training"]
+    if training:
+        yield from ("", "training")
+        first = {name: training[name] for name in _FIRST if name in training}
+        yield from _table({**first, **training}, 2)
 
 
 def _table(table: Mapping[str, Any], indent: int) -> Iterator[str]:
@@ -76,7 +79,7 @@ def _table(table: Mapping[str, Any], indent: int) -> Iterator[str]:
 
 
 def _in_a_line(value: Any) -> bool:
-    if not isinstance(value, Mapping | list) or (isinstance(value, Mapping) and set(value) >= _INTERVAL):
+    if not isinstance(value, Mapping | list):
         return True
     inner = value.values() if isinstance(value, Mapping) else value
     return not any(isinstance(item, Mapping | list) for item in inner) and len(_text(value)) <= _LINE
@@ -84,11 +87,7 @@ def _in_a_line(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return (
-            _interval(value)
-            if set(value) >= _INTERVAL
-            else ", ".join(f"{_words(k)} {_text(v)}" for k, v in value.items())
-        )
+        return ", ".join(f"{_words(key)} {_text(inner)}" for key, inner in value.items())
     if isinstance(value, list):
         return ", ".join(_text(inner) for inner in value)
     if value is None:
@@ -98,12 +97,6 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1 else f"{value:.6g}"
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-
-
-def _interval(figure: Mapping[str, Any]) -> str:
-    """A score with its 95 % interval, and what else is stated of it (the map of the largest class alone)."""
-    rest = "".join(f"; {_words(k)} {_text(v)}" for k, v in figure.items() if k not in _INTERVAL and v is not None)
-    return f"{_text(figure['value'])}  ({_text(figure['low'])} to {_text(figure['high'])}{rest})"
 
 
 def _words(name: str) -> str:

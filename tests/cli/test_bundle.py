@@ -50,12 +50,13 @@ def test_show_prints_scores_and_training_for_a_person(tmp_path: Path, capsys: py
     shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for line in (
         "licence CC-BY-4.0",
-        "kappa 0.512 (0.45 to 0.57; largest class 0)",
-        "ece 0.02 (0.01 to 0.03)",
-        "iou tree -, water 0.25",
+        "kappa 0.512 (0.450 to 0.570); largest class alone 0.000",
+        "ece 0.020 (0.010 to 0.030)",
+        "iou tree -, water 0.250",
         "pixels 206,044",
         "caveat One scene.",
-        "baseline better yes, kappa 0.4",
+        "baseline: better yes",
+        "baseline: kappa 0.400",
         "fit learning rate 0.002, steps 300",
         f"digest {'ab' * 32}",
         "north",
@@ -65,7 +66,7 @@ def test_show_prints_scores_and_training_for_a_person(tmp_path: Path, capsys: py
         "2 2, 3",
     ):
         assert line in shown, line
-    assert shown.index("held out") < shown.index("baseline better yes, kappa 0.4")
+    assert shown.index("caveat One scene.") < shown.index("baseline: better yes"), "the network's own come first"
     assert not any("{" in line or "[" in line for line in shown)
 
 
