@@ -12,7 +12,7 @@ import numpy as np
 
 from geoseg.errors import BundleError, Conflict, UsageError
 from geoseg.model.bundle import Bundle, facts_of, read_beside, save_bundle
-from geoseg.model.reference import reference_index, run_onnx, trial_images
+from geoseg.model.reference import LEAST_AGREEMENT, reference_index, run_onnx, trial_images
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 OPSET = 17
 """Version of ONNX's operators that an exported graph uses."""
 
-_AGREEMENT = 0.995  # least share of pixels in the class that torch gives them; the rest are ties that rounding decides
 _DYNAMIC: tuple[dict[int, str], ...] = ({0: "batch", 2: "rows", 3: "cols"}, {0: "batch"}, {})
 """What may vary in the graph, in order of preference."""
 
@@ -96,7 +95,7 @@ def _trace(network: nn.Module, bundle: Bundle, axes: dict[int, str]) -> bytes:
 
 def _require_agreement(bundle: Bundle, index: np.ndarray, expected: np.ndarray) -> None:
     share = float((index == expected).mean())
-    if share < _AGREEMENT:
+    if share < LEAST_AGREEMENT:
         what = f"{1 - share:.1%} of the sample's pixels change class on export"
         raise BundleError.of("AGREEMENT", bundle.path, what, "Use it with --backend torch")
 

@@ -66,11 +66,14 @@ def export_openvino(
     UsageError
         ``BACKEND``: openvino, onnxruntime or nncf is not installed. ``NAME``: ``path`` does not end in .xml.
         ``CALIBRATE``: int8 of a bundle without a sample needs images.
+    Conflict
+        ``EXISTS``: the .xml or the .bin is there and ``overwrite`` is False.
     """
     path = Path(path)
     if path.suffix != ".xml":
         raise UsageError.of("NAME", path, "an OpenVINO model is an .xml file with a .bin beside it", "End OUT in .xml")
-    refuse_existing(path, overwrite)
+    for file in (path, path.with_suffix(".bin")):
+        refuse_existing(file, overwrite)
     with no_telemetry():
         openvino = installed("openvino", "openvino")
     graph = Path(bundle.weights).read_bytes() if bundle.kind == "onnx" else verified_graph(bundle)[0]

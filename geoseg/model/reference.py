@@ -10,6 +10,9 @@ import numpy as np
 from geoseg.errors import BundleError, UsageError
 from geoseg.model.bundle import Bundle, read_sample
 
+LEAST_AGREEMENT = 0.995
+"""Least share of pixels in the class that the reference gives them: processors round ties differently."""
+
 
 def reference_index(bundle: Bundle, images: np.ndarray) -> np.ndarray:
     """Class index uint8 (n, rows, cols) of normalized images float32 (n, bands, rows, cols): by torch or ONNX Runtime."""

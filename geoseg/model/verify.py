@@ -8,11 +8,8 @@ from pathlib import Path
 
 from geoseg.errors import BundleError
 from geoseg.model.bundle import Bundle, read_beside, read_item, read_sample
-from geoseg.model.reference import reference_index
+from geoseg.model.reference import LEAST_AGREEMENT, reference_index
 from geoseg.model.schema import ITEM, check_item
-
-LEAST_AGREEMENT = 0.995
-"""Of the self-test: processors round differently where two classes are nearly equal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from geoseg.cli.main import run
-from geoseg.errors import BundleError, UsageError
+from geoseg.errors import BundleError, Conflict, UsageError
 from geoseg.model.bundle import open_bundle, save_bundle
 from geoseg.model.calibrate import chips_of
 from geoseg.model.openvino_export import export_openvino
@@ -39,6 +39,17 @@ def test_int8_keeps_the_classes_and_says_what_it_changed(tmp_path: Path, nncf: N
     assert (made.int8, made.operations) == (1, 1)
     assert 0 < made.changed <= 0.05 and made.pixels == 2 * 64 * 64
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "m.bin", "m.xml"]
+
+
+def test_neither_of_its_two_files_replaces_what_is_there_unasked(tmp_path: Path) -> None:
+    bundle = onnx_bundle(tmp_path / "b")
+    (tmp_path / "m.bin").write_bytes(b"another model's")
+    with pytest.raises(Conflict, match=r"^EXISTS: .*m\.bin"):
+        export_openvino(bundle, tmp_path / "m.xml")
+    assert (tmp_path / "m.bin").read_bytes() == b"another model's" and not (tmp_path / "m.xml").exists()
+    export_openvino(bundle, tmp_path / "m.xml", overwrite=True)
+    with pytest.raises(Conflict, match=r"^EXISTS: .*m\.xml"):
+        export_openvino(bundle, tmp_path / "m.xml")
 
 
 def test_int8_that_changes_too_much_is_refused_and_leaves_nothing(tmp_path: Path, nncf: None) -> None:
