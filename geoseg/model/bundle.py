@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.errors import BundleError, Conflict
+from geoseg.errors import BundleError
 from geoseg.legend import Legend
 from geoseg.model.card import (
     MAX_CARD_BYTES,
@@ -27,7 +27,7 @@ from geoseg.model.card import (
     read_card,
     weights_name,
 )
-from geoseg.model.contents import check_contents, check_file, inside
+from geoseg.model.contents import check_contents, check_file, check_place, inside
 from geoseg.model.item import digest_of, to_item
 from geoseg.model.schema import check_item
 from geoseg.model.weights import PICKLES, encode_tensors, read_tensors
@@ -137,11 +137,10 @@ def save_bundle(
         As :func:`open_bundle`; ``CARD`` also for a name beside the model that is not allowed, ``WEIGHTS`` also when the
         state dict is not the network's; ``SCHEMA``: the card would be no valid STAC Item with MLM fields.
     Conflict
-        ``EXISTS``: the folder is there and ``overwrite`` is False.
+        ``EXISTS``: the folder is there and ``overwrite`` is False, or it holds what is no bundle's.
     """
     folder = Path(path)
-    if folder.exists() and not overwrite:
-        raise Conflict.of("EXISTS", folder, "exists already", "Add --overwrite or choose another name")
+    check_place(folder, overwrite=overwrite)
     files, facts = _encode(facts, weights, sample, expected)
     kind = "onnx" if isinstance(weights, bytes) else "torch"
     if not files[weights_name(kind)]:

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from geoseg.errors import BundleError
-from geoseg.model.card import BesideCard, Card, FileCard
+from geoseg.errors import BundleError, Conflict
+from geoseg.model.card import BesideCard, Card, FileCard, strict_json
 from geoseg.model.weights import read_header
 
 if TYPE_CHECKING:
@@ -22,6 +22,36 @@ def inside(folder: Path, name: str) -> Path:
     if not path.is_file():
         raise BundleError.of("MISSING", path, "is not there", "Copy the whole bundle, or make it again")
     return path
+
+
+def check_place(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a place that a bundle would replace: with ``overwrite`` all but an earlier bundle that holds only its own files.
+
+    Raises
+    ------
+    Conflict
+        ``EXISTS``.
+    """
+    if not folder.exists():
+        return
+    if not overwrite:
+        raise Conflict.of("EXISTS", folder, "exists already", "Add --overwrite or choose another name")
+    if folder.name in ("", "..") or folder.is_symlink() or not folder.is_dir():
+        raise Conflict.of("EXISTS", folder, "can not be replaced by a bundle's folder", "Choose another name")
+    own = _named(folder / "card.json")
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in own or path.is_dir())
+    if strange:
+        what = f"holds {strange[0]}, which is no file of a bundle, and would be replaced as a whole"
+        raise Conflict.of("EXISTS", folder, what, "Choose another name")
+
+
+def _named(card: Path) -> set[str]:
+    """The files of the bundle that a card describes, itself among them; nothing where it is no card."""
+    try:
+        assets = strict_json(card.read_bytes())["assets"].values()
+        return {card.name, *(Path(asset["href"]).name for asset in assets)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
 
 
 def check_file(folder: Path, file: FileCard | BesideCard, *, verify: bool) -> None:

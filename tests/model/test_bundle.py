@@ -348,6 +348,24 @@ def test_saving_keeps_what_is_there_unless_told(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
+def test_a_folder_with_files_of_others_is_never_replaced(tmp_path: Path) -> None:
+    first = conv_bundle(tmp_path / "b")
+    given = facts(network=first.network)
+    weights = {"weight": np.ones((3, 4, 1, 1), np.float32), "bias": np.zeros(3, np.float32)}
+    (tmp_path / "b" / "scene.tif").write_bytes(b"years of work")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "labels.gpkg").write_bytes(b"weeks of work")
+    (tmp_path / "file").write_bytes(b"a word")
+    (tmp_path / "link").symlink_to(tmp_path / "empty", target_is_directory=True)
+    (tmp_path / "empty").mkdir()
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    for name in ("b", "data", "file", "link"):
+        with pytest.raises(Conflict, match="EXISTS"):
+            save_bundle(tmp_path / name, given, weights=weights, overwrite=True)
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
+    assert save_bundle(tmp_path / "empty", given, weights=weights, overwrite=True).name == first.name
+
+
 @pytest.mark.parametrize(
     "images",
     [
