@@ -31,11 +31,11 @@ VERBS = {
     "polygonize": "A class raster to polygons with areas, in the format of the extension.",
     "sieve": "A class raster without small regions: each joins its neighbour.",
     "area": "Areas by class, and by zone, on the ellipsoid.",
-    "train": "A bundle from a labelled scene.",
+    "train": "Labelled scenes to a bundle, with its scores.",
     "evaluate": "How good a bundle is on a labelled scene: scores with intervals, map of errors.",
     "synth": "Synthetic scenes of which every pixel's class is known.",
     "labels": "Files of labels against their scenes, before training.",
-    "bundle": "Look at a bundle, check it, take one in.",
+    "bundle": "Look at a bundle, check it, take a model in, give one out.",
 }
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

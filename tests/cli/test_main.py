@@ -52,6 +52,11 @@ def test_every_verb_in_the_table_is_a_page_with_a_command() -> None:
         assert importlib.util.find_spec(f"geoseg.cli.{verb}") is not None, verb
 
 
+def test_the_readme_has_a_row_for_every_verb(root: Path) -> None:
+    rows = [line for line in (root / "README.md").read_text("utf-8").splitlines() if line.startswith("| `geoseg ")]
+    assert {row.split("`")[1].split()[1] for row in rows} == set(VERBS)
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_a_verb_ends_with_a_line_that_calls_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([verb, "--help"]) == 0
