@@ -212,11 +212,18 @@ def _trained_here(bundle: Bundle, labelled: LabelledScene) -> list[str]:
     """A note where the card says that a scene of the same ground was trained on."""
     training = json.loads(bundle.card)["properties"]["geoseg:bundle"]["training"]
     crs, (left, bottom, right, top) = crs_name(labelled.scene.geobox), labelled.scene.geobox.bounds
-    for scene in training.get("scenes", ()):
-        west, south, east, north = scene.get("bounds", (0, 0, 0, 0))
-        if scene.get("crs") == crs and left < east and west < right and bottom < north and south < top:
+    scenes = training.get("scenes")  # other makers state what they like, in any form
+    for scene in scenes if isinstance(scenes, list) else ():
+        match scene:
+            case {"name": str(name), "crs": its, "bounds": [west, south, east, north]} if its == crs:
+                pass
+            case _:
+                continue
+        if not all(isinstance(edge, int | float) for edge in (west, south, east, north)):
+            continue
+        if left < east and west < right and bottom < north and south < top:
             return [
-                f"the bundle was trained on {scene['name']}, which covers ground of this scene: these are no figures of unseen "
+                f"the bundle was trained on {name}, which covers ground of this scene: these are no figures of unseen "
                 "places, unless the labels, or --aoi, keep to what was held out"
             ]
     return []

@@ -88,6 +88,9 @@ def check_labels(settings: LabelSettings, scene: Scene) -> LabelReport:
         what = f"{on_nodata} labelled pixels have no data in the scene ({on_nodata / (total + on_nodata):.1%})"
         remedy = "Fine at a scene's edge; else check the pair of files, their CRS, and nodata"
         found.append(Finding("warning", "LABELS_ON_NODATA", where, what, remedy))
+    if not total and not on_nodata and not any(finding.level == "error" for finding in found):
+        remedy = "Check that geometries are not empty, and larger than a pixel"
+        found.append(Finding("error", "NO_LABELS", where, "no pixel of the scene gets a label", remedy))
     by_name = {name: int(counts[value]) for value, name in legend.names.items()}
     notes = (*scene.notes, *labelled.labels.notes)
     return LabelReport(where, scene.name, by_name, total / max(valid, 1), on_nodata, notes, tidy(found))

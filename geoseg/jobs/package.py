@@ -45,9 +45,9 @@ def temperature_of(trials: Sequence[Trial]) -> Temperature:
 
 
 def temperatures_to_score(trials: Sequence[Trial]) -> list[float]:
-    """The temperature of each trial, from pixels that its scores are not of where there are such.
+    """The temperature that each trial is scored with: of the validation part, else of the other folds, else of the test part.
 
-    The validation part's, or else that of the other folds.
+    Where windows overlap, other folds hold pixels of a fold too, mapped by networks that have not seen them either.
     """
     found = []
     for i, trial in enumerate(trials):
@@ -77,19 +77,30 @@ def facts_of_bundle(
     trial: Trial, settings: TrainSettings, dataset: Dataset, *, temperature: Temperature, scores: Mapping[str, Any]
 ) -> BundleFacts:
     """What the card says of the network of ``trial``."""
-    fitted_on = "the folds, each by the network that has not seen it" if settings.split.folds else "the validation part"
     training = {
         **dataset.facts,
         "steps": trial.fitted.step,
         "fit": settings.fit.model_dump(mode="json", exclude={"device", "checkpoint_every", "tensorboard"}),
         **{name: getattr(settings, name).model_dump(mode="json") for name in ("samples", "augment", "loss")},
         "start": settings.network.model_dump(mode="json", include={"freeze", "layer_decay"}),
-        "calibration": temperature.facts(fitted_on),
+        "calibration": temperature.facts(_fitted_on(trial, settings)),
     }
     if trial.halo:
         training["halo"] = dict(trial.halo)
     told = card_scores(scores, scores.get("baseline")) if scores else {}
     return replace(trial.facts, scores=told, training=training)
+
+
+def _fitted_on(trial: Trial, settings: TrainSettings) -> str:
+    """What the temperature is of, in words."""
+    validated = trial.split.pixels(VALIDATION) > 0
+    if settings.split.folds:
+        if validated or (settings.split.by != "windows" and settings.split.validation > 0):
+            return "the validation parts of the folds"
+        return "the folds, each by the network that has not seen it"
+    if trial.sample is None:
+        return "nothing: no part was kept"
+    return "the validation part" if validated else "the test part, which is scored with it"
 
 
 def files_beside(
@@ -129,7 +140,7 @@ def self_test_sample(data: Data, split: Split, facts: BundleFacts) -> npt.NDArra
 
 
 def _squares(data: Data, split: Split, side: int) -> Iterator[tuple[tuple[bool, int], int, Window]]:
-    """(whether it was kept, labelled pixels), scene and window of squares around labels: a few hundred at most."""
+    """(whether it was kept, valid pixels), scene and window of squares around labels: a few hundred of each scene at most."""
     for number, (cells, parts) in enumerate(zip(data.cells, split.scenes, strict=True)):
         rows, cols = cells.shape
         if rows < side or cols < side:
@@ -160,8 +171,14 @@ def _folds(made: Mapping[str, Evaluation], *, how: Any, seed: int) -> dict[str, 
     for name, evaluation in made.items():
         overall = evaluation.scores(method=how, seed=seed)["overall"]
         folds[name] = {figure: overall[figure] for figure in _FIGURES}
-    mean = {figure: round(float(np.mean([fold[figure]["value"] for fold in folds.values()])), 6) for figure in _FIGURES}
+    mean = {figure: _mean([fold[figure]["value"] for fold in folds.values()]) for figure in _FIGURES}
     return {"folds": folds, "mean_of_folds": mean}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None where one is not defined, as the kappa of a fold of one class."""
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 6) if len(known) == len(values) else None
 
 
 def _json(document: Any) -> bytes:

@@ -9,12 +9,12 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import Conflict
+from geoseg.jobs.outputs import check_files
 from geoseg.jobs.package import (
     facts_of_bundle,
     files_beside,
@@ -24,13 +24,15 @@ from geoseg.jobs.package import (
     temperatures_to_score,
 )
 from geoseg.model.bundle import Bundle, BundleFacts, save_bundle
+from geoseg.model.contents import check_place
 from geoseg.model.scale import scale_logits
 from geoseg.train.augment.preview import write_preview
-from geoseg.train.checking.checks import check
+from geoseg.train.checking.checks import check, refuse_unlabelled
 from geoseg.train.checking.finding import Finding, refuse_errors
 from geoseg.train.data.cells import cell_side, count_cells, count_parts
 from geoseg.train.data.digest import Dataset, dataset_digest
 from geoseg.train.data.labelled import open_labelled
+from geoseg.train.fitting.checkpoint import LOCK, take
 from geoseg.train.fitting.distributed import leads, team_of
 from geoseg.train.fitting.record import Keep
 from geoseg.train.settings.job import TrainSettings
@@ -79,14 +81,13 @@ def train(
     Raises
     ------
     Conflict
-        ``EXISTS``: the folder is there and ``overwrite`` is False; said before anything is computed. ``CHECKPOINT``: what is
-        left there is of another job.
+        ``EXISTS``: the folder is there and ``overwrite`` is False, or it holds what is no bundle's; said before anything is
+        computed. ``CHECKPOINT``: what is left there is of another job. ``LOCKED``: another process makes it.
     InputRefused, UsageError
         Scenes, labels or settings cannot be used.
     """
     folder = Path(out)
-    if folder.exists() and not overwrite:
-        raise Conflict.of("EXISTS", folder, "exists already", "Add --overwrite or choose another name")
+    check_place(folder, overwrite=overwrite)
     data, splits, findings = survey(settings)
     dataset = dataset_digest(data.scenes, settings, splits)
     with _work(folder, restart=restart) as work, team_of(settings.fit.device):
@@ -115,6 +116,7 @@ def survey(settings: TrainSettings) -> tuple[Data, tuple[Split, ...], tuple[Find
     """Open scenes and labels, split them, and check both; an error among the findings is raised."""
     scenes = open_labelled(settings)
     cells = count_cells(scenes, side=cell_side(scenes, settings.split.block))
+    refuse_unlabelled(scenes, cells)
     splits = make_splits(scenes, cells, settings.split)
     counts = [count_parts(scenes, split, cells) for split in splits]
     findings = check(scenes, splits, cells=cells, counts=counts, settings=settings)
@@ -127,8 +129,7 @@ def survey(settings: TrainSettings) -> tuple[Data, tuple[Split, ...], tuple[Find
 
 def preview(settings: TrainSettings, out: str | Path, *, overwrite: bool = False) -> Path:
     """Draw a contact sheet of crops as they are and as they are augmented, PNG, without training."""
-    if Path(out).exists() and not overwrite:
-        raise Conflict.of("EXISTS", out, "exists already", "Add --overwrite or choose another name")
+    check_files([Path(out)], settings.files, overwrite=overwrite)
     data, splits, _ = survey(settings)
     facts, _, samples = prepare(data, splits[0])
     plain = samples_of(data, splits[0], facts, augmented=False)
@@ -145,12 +146,19 @@ def describe(settings: TrainSettings) -> BundleFacts:
 
 @contextmanager
 def _work(folder: Path, *, restart: bool) -> Iterator[Path]:
-    """The hidden folder beside the bundle where checkpoints lie until it is there."""
+    """The hidden folder beside the bundle where checkpoints lie until it is there; one job at a time has it."""
     work = folder.absolute().parent / f".{folder.name}.training"
-    if restart and leads():
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    yield work
+    with ExitStack() as stack:
+        if leads():
+            stack.enter_context(take(work))
+            for left in (path for path in work.iterdir() if restart and path.name != LOCK):
+                shutil.rmtree(left, ignore_errors=True)
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            yield work
+        finally:
+            if leads() and not any(work.rglob("checkpoint.json")):  # nothing to go on from
+                shutil.rmtree(work, ignore_errors=True)
 
 
 def _of(keep: Keep, split: Split) -> Keep:

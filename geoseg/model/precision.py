@@ -22,12 +22,10 @@ from geoseg.model.predict import (
     load_predictor,
     require,
 )
+from geoseg.model.reference import LEAST_AGREEMENT
 
 if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle
-
-MIN_AGREEMENT = 0.995
-"""Share of the sample's pixels that must keep the class of the reference."""
 
 _CUDA_BATCH = 16
 _KINDS: dict[str, tuple[Backend, ...]] = {"torch": ("openvino", "torch"), "onnx": ("openvino", "onnx")}  # fastest first
@@ -102,7 +100,7 @@ class Trial:
                 raise
             log.info("%s", error)
             return None
-        return measured if measured.agreement is None or measured.agreement >= MIN_AGREEMENT else None
+        return measured if measured.agreement is None or measured.agreement >= LEAST_AGREEMENT else None
 
     def measure(self, candidate: Choice) -> Choice:
         """The candidate with its agreement; without a sample it only has to run."""

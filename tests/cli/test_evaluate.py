@@ -127,6 +127,22 @@ def test_a_bundle_that_was_trained_on_the_same_ground_is_said_so(place: Path) ->
         assert any("trained on north" in note for note in notes) == said
 
 
+@pytest.mark.parametrize(
+    "scenes", [5, "north", [5], [{"name": "north"}], [{"name": "north", "crs": UTM, "bounds": ["a", None, 3, 4]}]]
+)
+def test_what_another_maker_states_of_its_training_is_no_error(place: Path, scenes: object) -> None:
+    conv_bundle(place / "theirs", training={"scenes": scenes})
+    assert geoseg.evaluate("theirs", "scene.tif", "fields.gpkg").scores["pixels"] == 3 * 400
+
+
+def test_a_boundary_distance_that_would_fill_the_memory_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*RASTER, "--boundary", "1e9", "-o", "out"]) == 2
+    assert "geoseg: BOUNDARY: 1e+09 m: is more than 256 pixels" in capsys.readouterr().err
+    assert not (place / "out").exists()
+
+
 def test_nothing_is_replaced_unasked_and_inputs_never(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*RASTER, "-o", "out"]) == 0
     before = (place / "out" / "scores.json").read_bytes()

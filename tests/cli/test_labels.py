@@ -47,6 +47,13 @@ def test_rasters_are_checked_by_code(here: Path, capsys: pytest.CaptureFixture[s
     assert [finding["code"] for finding in told["findings"]] == ["CRS_TWIN"]
 
 
+def test_features_without_a_shape_are_no_labels(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vector_file(here / "labels.gpkg", [shapely.Polygon(), shapely.Polygon()], ["water", "forest"])
+    assert run(BASE) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [finding["code"] for finding in told["findings"]] == ["NO_LABELS"]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "word"),
     [

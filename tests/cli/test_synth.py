@@ -30,7 +30,17 @@ def test_it_names_what_it_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--size", "big"], ["--size", "1,2,3"], ["--res", "0"], ["--clouds", "2"], ["--size", "0"]]
+    "words",
+    [
+        ["--size", "big"],
+        ["--size", "1,2,3"],
+        ["--res", "0"],
+        ["--clouds", "2"],
+        ["--size", "0"],
+        ["--origin", "nan", "0"],
+        ["--origin", "0", "inf"],
+        ["--origin", "1e300", "0"],
+    ],
 )
 def test_wrong_usage_is_one_line_and_writes_nothing(tmp_path: Path, words: list[str]) -> None:
     done = synth(tmp_path / "land", *words)

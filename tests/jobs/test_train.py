@@ -16,6 +16,8 @@ from geoseg.cli.main import cli
 from geoseg.errors import BundleError, Conflict, InputRefused, UsageError
 from geoseg.jobs.train import describe, preview, train
 from geoseg.model.bundle import Bundle, open_bundle, read_sample
+from geoseg.train.data.cells import cell_side
+from geoseg.train.data.labelled import open_labelled
 from geoseg.train.fitting.fit import Progress
 from geoseg.train.settings.job import TrainSettings
 from geoseg.train.trial import OnStep
@@ -142,6 +144,15 @@ def test_an_existing_bundle_is_refused_before_anything_is_read(tmp_path: Path) -
         train(job(tmp_path), tmp_path / "bundle")
 
 
+def test_a_folder_of_data_is_not_replaced_by_a_bundle_nor_an_input_by_a_preview(tmp_path: Path) -> None:
+    folder = labelled_scene(tmp_path)
+    with pytest.raises(Conflict, match="EXISTS"):
+        train(job(folder), folder, overwrite=True)
+    with pytest.raises(Conflict, match="INPUT"):
+        preview(job(folder), folder / "labels.tif", overwrite=True)
+    assert {path.name for path in folder.iterdir()} == {"scene.tif", "labels.tif"}
+
+
 def test_what_is_left_of_another_job_is_refused_and_dropped_with_restart(tmp_path: Path) -> None:
     folder = labelled_scene(tmp_path)
 
@@ -157,12 +168,52 @@ def test_what_is_left_of_another_job_is_refused_and_dropped_with_restart(tmp_pat
     assert train(other, tmp_path / "bundle", restart=True) is not None
 
 
+def test_labels_that_are_not_there_are_said_to_be_so_and_not_taken_for_a_bad_split(tmp_path: Path) -> None:
+    folder = labelled_scene(tmp_path)
+    by_blocks = {"split": {"block": 16, "buffer": 0}}
+    with pytest.raises(InputRefused, match=r"NO_LABELS|CODES"):
+        train(job(folder, recode={77: "water", 78: "built"}, **by_blocks), tmp_path / "bundle")
+    write_raster(folder / "labels.tif", np.zeros((1, 48, 48), np.uint8), nodata=0)
+    with pytest.raises(InputRefused, match="NO_LABELS"):
+        train(job(folder, **by_blocks), tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_baseline_that_one_class_leaves_no_choice_is_refused_before_the_training(tmp_path: Path) -> None:
+    settings = job(labelled_scene(tmp_path), recode={1: "water"}, scores={"baseline": True})
+    with pytest.raises(InputRefused, match="BASELINE"):
+        train(settings, tmp_path / "bundle", on_step=lambda name, at: pytest.fail("it was trained"))
+
+
+def test_squares_of_any_side_cost_no_more_memory_than_a_block(tmp_path: Path) -> None:
+    scenes = open_labelled(job(labelled_scene(tmp_path)))
+    assert cell_side(scenes, 128) == 32 and cell_side(scenes, 37) == 37
+    assert cell_side(scenes, 30011) == cell_side(scenes, 10**12) == 32  # 30011 is a prime
+
+
+def test_a_job_that_another_process_trains_is_left_to_it_even_with_restart(tmp_path: Path) -> None:
+    folder = labelled_scene(tmp_path)
+    settings = job(folder, fit={**SHORT, "checkpoint_every": 1})
+
+    def meddle(name: str, at: Progress) -> None:
+        for restart in (False, True):
+            with pytest.raises(Conflict, match="LOCKED"):
+                train(settings, tmp_path / "bundle", restart=restart)
+
+    assert trained(settings, tmp_path / "bundle", meddle).name == "tiny"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"recode": {1: 99}},
         {"halo": 16},
         {"fit": {"stepz": 1}},
+        {"fit": {"learning_rate": float("inf")}},
+        {"fit": {"seed": 1 << 70}},
+        {"fit": {"batch_size": 10**9}},
+        {"network": {"freeze": "encoder", "architecture": "Conv1x1", "encoder": "none"}},
+        {"classes": [{"value": 1, "name": "water"}, {"value": 1, "name": "built"}]},
         {"split": {"by": "windows"}},
         {"extra": 1},
         {"scenes": []},
@@ -172,7 +223,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, changes: dict[s
     labelled_scene(tmp_path)
     with pytest.raises(UsageError):
         train(job(tmp_path, **changes), tmp_path / "bundle")
-    assert not (tmp_path / "bundle").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"scene.tif", "labels.tif"}
 
 
 def test_a_job_file_is_yaml_with_paths_relative_to_it(tmp_path: Path) -> None:
@@ -183,10 +234,28 @@ def test_a_job_file_is_yaml_with_paths_relative_to_it(tmp_path: Path) -> None:
     read = TrainSettings.read(path)
     assert read.scenes[0].files == (str(folder / "scene.tif"),)
     assert read.scenes[0].labels.path == str(folder / "labels.tif")
-    for text in ("- 1", "{", "\x00"):
+    for text in ("- 1", "{", "\x00", "licence: 2001-99-99", "a: " + "[" * 3000):
         path.write_text(text)
         with pytest.raises(InputRefused, match="YAML"):
             TrainSettings.read(path)
+    for text in ("1: tiny", "cls: tiny"):
+        path.write_text(text)
+        with pytest.raises(UsageError, match="SETTING"):
+            TrainSettings.read(path)
+
+
+def test_the_file_of_flags_is_beside_the_job_too(tmp_path: Path) -> None:
+    folder = labelled_scene(tmp_path)
+    scene = {"scene": "scene.tif", "labels": "labels.tif"}
+    told = {
+        "labels.tif:values=9": f"{folder / 'labels.tif'}:values=9",
+        "SCL:values=3": "SCL:values=3",
+        "clouds": "clouds",
+    }
+    for rule, found in told.items():
+        document = job(folder).model_dump(mode="json") | {"scenes": [{**scene, "quality": rule}]}
+        (folder / "job.yaml").write_text(json.dumps(document))
+        assert TrainSettings.read(folder / "job.yaml").scenes[0].quality == found
 
 
 def test_the_preview_is_a_picture_and_trains_nothing(tmp_path: Path) -> None:

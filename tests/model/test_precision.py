@@ -7,8 +7,9 @@ import pytest
 from geoseg.errors import BundleError
 from geoseg.model import devices
 from geoseg.model.bundle import Bundle, NetworkSpec, save_bundle
-from geoseg.model.precision import MIN_AGREEMENT, Trial, agreement
+from geoseg.model.precision import Trial, agreement
 from geoseg.model.predict import Choice, choose
+from geoseg.model.reference import LEAST_AGREEMENT
 from tests.helpers.bundles import conv_bundle, facts, sample_of, unet_bundle
 from tests.helpers.oracles import NanPredictor, PixelThresholdPredictor
 
@@ -40,13 +41,13 @@ def test_a_precision_that_keeps_the_classes_passes_with_its_agreement(bundle: Bu
     passed = Trial(bundle, FP32).passes(BF16)
     measured = Trial(bundle, FP32).measure(BF16).agreement
     assert measured is not None
-    assert (passed is not None) == (measured >= MIN_AGREEMENT)
+    assert (passed is not None) == (measured >= LEAST_AGREEMENT)
 
 
 def test_a_precision_that_changes_one_pixel_in_two_hundred_stays_out(tmp_path: Path) -> None:
     ties = near_ties(tmp_path / "ties")
     measured = Trial(ties, FP32).measure(BF16).agreement
-    assert measured is not None and measured < MIN_AGREEMENT
+    assert measured is not None and measured < LEAST_AGREEMENT
     assert Trial(ties, FP32).passes(BF16) is None
     assert Trial(ties, FP32).passes(FP32) == replace(FP32, agreement=1.0)
 
@@ -80,7 +81,7 @@ def test_a_network_that_is_not_finite_on_its_own_sample_is_a_bad_bundle(bundle: 
 def test_the_gate_holds_for_a_real_architecture(tmp_path: Path) -> None:
     unet = unet_bundle(tmp_path / "unet")
     choice = choose(unet, device="cpu")
-    assert choice.agreement is None or choice.agreement >= MIN_AGREEMENT
+    assert choice.agreement is None or choice.agreement >= LEAST_AGREEMENT
 
 
 def near_ties(path: Path) -> Bundle:

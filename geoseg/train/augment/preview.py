@@ -15,6 +15,7 @@ from geoseg.errors import UsageError
 from geoseg.legend import Colour, Legend
 from geoseg.raster.files import complete_or_absent
 from geoseg.train.data.labels import IGNORE
+from geoseg.train.figure import blank_figure
 
 if TYPE_CHECKING:
     from geoseg.model.card import BandSpec
@@ -209,19 +210,13 @@ def _classes_shown(legend: Legend, crops: Sequence[Sequence[_Crop]]) -> list[tup
 def _write(
     path: str | Path, sheet: Bytes, lefts: Sequence[int], *, texts: tuple[str, ...], classes: list[tuple[str, Any]]
 ) -> None:
-    """The sheet with its words, pixel for pixel; no global state and no time of day in it."""
-    from matplotlib import style
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    """The sheet with its words, pixel for pixel."""
     title, *notes = texts
     wide = sheet.shape[1]
     legend_columns = max(1, (wide - 2 * _MARGIN) // 190)
     foot = _MARGIN + _LINE * math.ceil((len(classes) + 2) / legend_columns) + _MARGIN // 2
     high = _HEAD + len(sheet) + foot
-    with style.context("default"):  # whatever a user's matplotlibrc says
-        figure = Figure(figsize=(wide / _DPI, high / _DPI), dpi=_DPI)
-        FigureCanvasAgg(figure)
+    with blank_figure(wide / _DPI, high / _DPI, dpi=_DPI, layout=None) as figure:
         figure.figimage(sheet, 0, foot)
 
         def say(x: float, y: float, text: str, **how: Any) -> None:

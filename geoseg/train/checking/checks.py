@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.train.checking.finding import Finding
+from geoseg.train.checking.finding import Finding, refuse_errors
 from geoseg.train.checking.likeness import Sketch, compare, negative
 from geoseg.train.data.cells import SceneCells
 from geoseg.train.data.labelled import LabelledScene
@@ -46,9 +46,19 @@ def check(
     found += _nowhere(np.sum([of_split.sum(axis=(0, 1)) for of_split in counts], axis=0), scenes)
     for split, of_split in zip(splits, counts, strict=True):
         found += _of_parts(split, of_split.sum(axis=0), scenes, alone=len(splits) == 1)
+        found += _baseline(split, of_split[:, TRAIN].sum(axis=0), settings)
         found += _amounts(split, of_split[:, TRAIN].sum(axis=0), scenes, settings)
     found += compare(scenes, splits, sketches)
     return tidy(found)
+
+
+def refuse_unlabelled(scenes: Sequence[LabelledScene], cells: Sequence[SceneCells]) -> None:
+    """Raise ``InputRefused`` where no scene has a label, with what the labels themselves say of it: it is no fault of a split."""
+    if any(len(own.at) for own in cells):
+        return
+    found = [_named(finding, scene) for scene in scenes for finding in scene.labels.findings()]
+    what, remedy = "no pixel with data has a label that recode or classes name", "Check the labels, recode and nodata"
+    refuse_errors([*found, *_on_nodata(scenes, cells), Finding("error", "NO_LABELS", scenes[0].name, what, remedy)])
 
 
 def tidy(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -127,6 +137,16 @@ def _of_parts(split: Split, counts: Ints, scenes: Sequence[LabelledScene], *, al
             lost = "learned" if code == TRAIN else "scored"
             found.append(Finding("warning", "CLASS_MISSING", where, what, f"It is not {lost} there: {remedy}"))
     return found
+
+
+def _baseline(split: Split, counts: Ints, settings: TrainSettings) -> list[Finding]:
+    """What the baseline could not be trained on, said before the network is; counts (classes,)."""
+    classes = int((counts > 0).sum())
+    if not settings.scores.baseline or classes > 1:
+        return []
+    what = f"has labels of {classes} class, and the baseline needs two to choose from"
+    remedy = "Leave scores.baseline and --baseline out, or correct the labels or the split"
+    return [Finding("error", "BASELINE", f"{split.name}: train", what, remedy)]
 
 
 def _amounts(split: Split, counts: Ints, scenes: Sequence[LabelledScene], settings: TrainSettings) -> list[Finding]:

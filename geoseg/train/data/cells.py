@@ -92,8 +92,8 @@ def cell_side(scenes: Sequence[LabelledScene], block: int) -> int:
     """A side of cells that divides ``block``, where it has a fitting divisor: small, but not too many of them."""
     pixels = sum(scene.shape[0] * scene.shape[1] for scene in scenes)
     wanted = max(_FINE, math.isqrt(pixels // _MOST))
-    divisors = [side for side in range(8, block + 1) if block % side == 0]
-    return max((side for side in divisors if side <= wanted), default=min(divisors))
+    divisors = [side for side in range(8, min(block, max(wanted, BLOCK)) + 1) if block % side == 0]
+    return max((side for side in divisors if side <= wanted), default=min(divisors, default=wanted))
 
 
 def count_cells(scenes: Sequence[LabelledScene], *, side: int) -> tuple[SceneCells, ...]:

@@ -87,7 +87,7 @@ def index_of(legend: Legend) -> NDArray[np.uint8]:
 
 
 def windows_of(shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows that cover a raster once, in a fixed order: what every pass over a labelled scene goes by."""
+    """Windows that cover a raster once, in a fixed order: digests and statistics are the same whatever the machine."""
     rows, cols = shape
     for row in range(0, rows, _HIGH):
         for col in range(0, cols, _WIDE):

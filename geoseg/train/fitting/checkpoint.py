@@ -30,6 +30,7 @@ from geoseg.model.weights import encode_tensors, read_tensors
 from geoseg.raster.files import disk_errors, write_durable
 
 FORMAT = 1
+LOCK = ".lock"
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
@@ -55,13 +56,7 @@ class Checkpoints:
 
     def __enter__(self) -> Self:
         """Take the folder; Conflict ``LOCKED`` when another living process trains in it."""
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / ".lock").open("ab")
-        if not _locked(self._lock):
-            self._lock.close()
-            remedy = "Wait for it, or choose another folder"
-            raise Conflict.of("LOCKED", self.folder, "another process is training here", remedy)
+        self._lock = take(self.folder)
         return self
 
     def __exit__(
@@ -89,16 +84,16 @@ class Checkpoints:
         path = self.folder / "checkpoint.json"
         try:
             table = strict_json(path.read_bytes())
-            step, name, sha256, facts = (table[key] for key in ("step", "tensors", "sha256", "facts"))
-            fits = table["format"] == FORMAT and Path(name).name == name
+            step, name, sha256, facts, digest = (table[key] for key in ("step", "tensors", "sha256", "facts", "digest"))
+            fits = table["format"] == FORMAT and Path(name).name == name and isinstance(step, int)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise _damaged(path, f"cannot be read: {error}") from None
         if not fits:
             raise _damaged(path, "is of another version of geoseg")
-        if table["digest"] != self.digest:
-            what = f"belongs to another job (digest {str(table['digest'])[:12]}, this job's is {self.digest[:12]})"
+        if digest != self.digest:
+            what = f"belongs to another job (digest {str(digest)[:12]}, this job's is {self.digest[:12]})"
             raise Conflict.of("CHECKPOINT", path, what, "Remove the folder to begin anew, or choose another one")
         return Saved(step, _read(self.folder / name, sha256), facts)
 
@@ -164,6 +159,18 @@ def _read(path: Path, sha256: str) -> dict[str, npt.NDArray[Any]]:
 
 def _damaged(path: Path, what: str) -> BundleError:
     return BundleError.of("CHECKPOINT", path, what, "Remove the folder to begin anew")
+
+
+def take(folder: Path) -> IO[bytes]:
+    """Make a folder and hold it until the file that is given back is closed; Conflict ``LOCKED`` where a living process does."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("ab")
+    if not _locked(lock):
+        lock.close()
+        remedy = "Wait for it, or choose another folder"
+        raise Conflict.of("LOCKED", folder, "another process is training here", remedy)
+    return lock
 
 
 def _locked(file: IO[bytes]) -> bool:

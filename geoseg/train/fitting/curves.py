@@ -13,6 +13,7 @@ import numpy as np
 
 from geoseg.errors import UsageError
 from geoseg.raster.files import complete_or_absent, disk_errors, write_durable
+from geoseg.train.figure import blank_figure
 
 METRICS = "metrics.jsonl"
 CURVES = "curves.png"
@@ -77,28 +78,24 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 def draw_curves(lines: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     """Draw loss and rate of each step and mean IoU of each look (from :func:`read_metrics`) as a PNG; same lines, same bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True)
     steps = [line for line in lines if "loss" in line]
     looks = [line for line in lines if line.get("mean_iou") is not None]
     at, loss = np.array([line["step"] for line in steps]), np.array([line["loss"] for line in steps])
-    if len(steps):
-        above.plot(at, loss, color="#c8d3e0", linewidth=0.8, label="loss")
-        above.plot(at, _smooth(loss), color="#1f4e79", linewidth=1.5, label="loss, moving mean")
-        above.legend(frameon=False)
-        below.plot(at, [line["learning_rate"] / max(x["learning_rate"] for x in steps) for line in steps],
-                   color="#bbbbbb", linewidth=1, label="learning rate, share of its peak")  # fmt: skip
-    below.plot([line["step"] for line in looks], [line["mean_iou"] for line in looks], "o-",
-               color="#2e7d32", markersize=3, label="mean IoU of the validation part")  # fmt: skip
-    below.legend(frameon=False)
-    below.set(xlabel="step", ylim=(0, 1.02))
-    above.set(ylabel="loss")
-    with complete_or_absent(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    with blank_figure(8, 6) as figure:
+        above, below = figure.subplots(2, 1, sharex=True)
+        if len(steps):
+            above.plot(at, loss, color="#c8d3e0", linewidth=0.8, label="loss")
+            above.plot(at, _smooth(loss), color="#1f4e79", linewidth=1.5, label="loss, moving mean")
+            above.legend(frameon=False)
+            below.plot(at, [line["learning_rate"] / max(x["learning_rate"] for x in steps) for line in steps],
+                       color="#bbbbbb", linewidth=1, label="learning rate, share of its peak")  # fmt: skip
+        below.plot([line["step"] for line in looks], [line["mean_iou"] for line in looks], "o-",
+                   color="#2e7d32", markersize=3, label="mean IoU of the validation part")  # fmt: skip
+        below.legend(frameon=False)
+        below.set(xlabel="step", ylim=(0, 1.02))
+        above.set(ylabel="loss")
+        with complete_or_absent(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
 class Board:

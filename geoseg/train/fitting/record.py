@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 
 import numpy.typing as npt
 
-from geoseg.errors import UsageError
+from geoseg.errors import BundleError, UsageError
 from geoseg.train.fitting.checkpoint import Checkpoints
 from geoseg.train.fitting.curves import CURVES, Board, Metrics, draw_curves, read_metrics
 from geoseg.train.fitting.state import State
@@ -76,7 +76,13 @@ class Record:
         if saved:
             own = {name: values for name, values in saved.tensors.items() if not name.startswith("samples.")}
             theirs = {name.removeprefix("samples."): v for name, v in saved.tensors.items() if name not in own}
-            state.restore(own, saved.facts)
+            try:
+                state.restore(own, saved.facts)
+            except BundleError:
+                raise
+            except (LookupError, TypeError, ValueError) as error:
+                what = f"holds no state of a training ({type(error).__name__}: {error})"
+                raise BundleError.of("CHECKPOINT", self._folder, what, "Remove the folder to begin anew") from None
             samples.restore(theirs)
             _log.info("%s: goes on after step %d", self._folder, done)
         if self._writes and self._folder:

@@ -1,4 +1,4 @@
-"""Prefetch: what is made ahead by threads while the network computes; in order, and no more of it than asked for."""
+"""Prefetch: what is made, or read, ahead by threads while the network computes; in order, and no more of it than asked for."""
 
 from __future__ import annotations
 

@@ -18,9 +18,10 @@ from geoseg.grid.geobox import Window
 from geoseg.legend import Legend
 from geoseg.raster.scene import Scene
 from geoseg.train.data.labels import index_of
+from geoseg.train.sampling.prefetch import prefetch
 from geoseg.train.scoring.evaluate import Evaluation
 from geoseg.train.scoring.intervals import Method, interval
-from geoseg.train.scoring.mapper import Bools, Labelled, Piece, Where, ahead, labelled_where
+from geoseg.train.scoring.mapper import Bools, Labelled, Piece, Where, labelled_where
 from geoseg.train.scoring.report import JUDGES
 from geoseg.train.scoring.scores import every_score, rounded, score_at
 from geoseg.train.scoring.tally import paired
@@ -194,7 +195,7 @@ def _windows(scene: Labelled, wanted: Where) -> Iterator[_Read]:
     rows, cols = scene.shape
     corners = ((row, col) for row in range(0, rows, SIDE) for col in range(0, cols, SIDE))
     squares = (Window(row, col, min(SIDE, rows - row), min(SIDE, cols - col)) for row, col in corners)
-    return (found for found in ahead(read, squares) if found is not None)
+    return (found for found in prefetch(read, squares, threads=1, ahead=1) if found is not None)
 
 
 def _padded(

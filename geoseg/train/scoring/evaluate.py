@@ -6,6 +6,7 @@ Only pixels are counted that are valid and labelled and that ``where`` allows. M
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +34,8 @@ from geoseg.vector.zones import Zones
 FORMAT = "geoseg-scores/1"
 SIDE = 1024
 """Side of the windows in which boundaries are counted; the size of a pixel on the ground is taken once for each."""
+FARTHEST = 256
+"""Pixels: a window is read with the boundaries' distance around it, so that this bounds memory and work."""
 
 OnScene = Callable[[Labelled, Pairs, Confusion], None]
 """Called with each scene, its pairs, which last as long as the call, and its confusion."""
@@ -54,14 +57,16 @@ class Evaluation:
     by_scene: dict[str, Tally]
     by_zone: dict[str, Tally] = field(default_factory=dict)
     boundary: float | None = None
-    notes: tuple[str, ...] = ()
+    unscored: tuple[str, ...] = ()
+    """Scenes without a scored pixel."""
 
     def __add__(self, other: Evaluation) -> Evaluation:
         """The counts of both, such as those of two folds."""
         assert self.legend == other.legend
         distance = max((d for d in (self.boundary, other.boundary) if d is not None), default=None)
         scenes, zones = _joined(self.by_scene, other.by_scene), _joined(self.by_zone, other.by_zone)
-        return Evaluation(self.legend, scenes, zones, distance, tuple(dict.fromkeys(self.notes + other.notes)))
+        unscored = tuple(name for name in dict.fromkeys(self.unscored + other.unscored) if name not in scenes)
+        return Evaluation(self.legend, scenes, zones, distance, unscored)
 
     @property
     def tally(self) -> Tally:
@@ -101,7 +106,7 @@ class Evaluation:
             "reliability": counts.calibration.table(),
             "scenes": self._each(self.by_scene, method, seed),
             "zones": self._each(self.by_zone, method, seed),
-            "notes": list(self.notes),
+            "notes": [f"{name}: no pixel is valid, labelled and asked for" for name in self.unscored],
         }
 
     def _each(self, tallies: dict[str, Tally], method: Method, seed: int) -> dict[str, Any]:
@@ -136,10 +141,10 @@ def evaluate(
     InputRefused
         ``EMPTY``: no pixel of any scene is valid, labelled and allowed.
     UsageError
-        ``BOUNDARY``: the distance is less than a pixel.
+        ``BOUNDARY``: the distance is less than a pixel, or more than :data:`FARTHEST` of them.
     """
     legend = mapper.legend
-    names, notes = distinct_names([scene.name for scene in scenes]), []
+    names, unscored = distinct_names([scene.name for scene in scenes]), []
     distance = _distance(measures.boundary, scenes)
     by_scene: dict[str, Tally] = {}
     by_zone: dict[str, Tally] = {}
@@ -153,7 +158,7 @@ def evaluate(
                 if on_piece:
                     on_piece(piece.window)
             if not tally.cells:
-                notes.append(f"{name}: no pixel is valid, labelled and asked for")
+                unscored.append(name)
                 continue
             if distance is not None:
                 _count_boundaries(scene, pairs, groups, distance)
@@ -164,16 +169,7 @@ def evaluate(
         where_ = scenes[0].name if scenes else "labels"
         what = "no pixel is valid, labelled and in the part that is scored"
         raise InputRefused.of("EMPTY", where_, what, "Check the labels' codes and place, the split, and --aoi")
-    return Evaluation(legend, by_scene, dict(sorted(by_zone.items())), distance, tuple(notes))
-
-
-def evaluate_arrays(label: Bytes, mask: Bytes, legend: Legend, *, name: str = "map") -> Evaluation:
-    """Count a map that is there already against labels, both class values (rows, cols): confusion only."""
-    tally = Tally(legend.values)
-    index = index_of(legend)
-    window = Window(0, 0, label.shape[0], label.shape[1])
-    tally.add(name, window, [pair_marks(index[label], index[mask], len(legend.values))])
-    return Evaluation(legend, {name: tally})
+    return Evaluation(legend, by_scene, dict(sorted(by_zone.items())), distance, tuple(unscored))
 
 
 def in_part(split: Split, part: int) -> tuple[Where, ...]:
@@ -243,10 +239,15 @@ def _distance(asked: float | None, scenes: Sequence[Labelled]) -> float | None:
     if asked is None:
         return None
     boxes = [scene.scene.geobox for scene in scenes]
-    largest = max((max(ground_size(box, box.shape[0] / 2, box.shape[1] / 2)) for box in boxes), default=0.0)
+    sizes = [ground_size(box, box.shape[0] / 2, box.shape[1] / 2) for box in boxes]
+    largest = max(map(max, sizes), default=0.0)
     if asked and asked * SLACK < largest:
         what = f"is less than a pixel, which is {largest:.4g} m"
         raise UsageError.of("BOUNDARY", f"{asked:g} m", what, "Give a pixel's size or more")
+    most = FARTHEST * min(map(min, sizes), default=math.inf)
+    if asked > most:
+        what = f"is more than {FARTHEST} pixels, which are {most:.4g} m"
+        raise UsageError.of("BOUNDARY", f"{asked:g} m", what, "Give less: a few pixels tell of boundaries")
     return float(f"{asked or 2 * largest:.6g}")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from geoseg.errors import UsageError
 from geoseg.raster.files import complete_or_absent
+from geoseg.train.figure import blank_figure
 
 _DPI = 110
 _MOST_WRITTEN = 20
@@ -83,16 +84,10 @@ def reliability_png(path: str | Path, table: list[dict[str, Any]], error: float 
 
 @contextmanager
 def _figure(path: str | Path, wide: float, high: float) -> Iterator[Any]:
-    """A figure in inches that becomes a PNG, complete or not at all; no global state and no time of day in it."""
-    from matplotlib import style
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    """A figure in inches that becomes a PNG, complete or not at all."""
     if Path(path).suffix.lower() != ".png":
         raise UsageError.of("FORMAT", path, "a figure is a PNG", "Name it .png")
-    with style.context("default"):  # whatever a user's matplotlibrc says
-        figure = Figure(figsize=(min(wide, 40), min(high, 40)), dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with blank_figure(min(wide, 40), min(high, 40), dpi=_DPI) as figure:
         yield figure
         with complete_or_absent(path) as temporary:
             figure.savefig(temporary, format="png", metadata={"Software": None})

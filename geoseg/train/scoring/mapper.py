@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +20,10 @@ from geoseg.model.predict import LogitsPredictor, Predictor
 from geoseg.raster.normalize import Normalization
 from geoseg.raster.scene import Scene
 from geoseg.train.data.labels import IGNORE, index_of
+from geoseg.train.sampling.prefetch import prefetch
 
 if TYPE_CHECKING:
     from torch import nn
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -168,7 +164,7 @@ class NetworkMapper:
             inside = wanted(block.core)
             return (block, inside, scene.read(window_of(grid, block, settings))) if inside.any() else None
 
-        for ready in ahead(read, grid):
+        for ready in prefetch(read, grid, threads=1, ahead=1):
             if ready is None:
                 continue
             block, inside, (image, valid, label) = ready
@@ -204,15 +200,3 @@ class ModulePredictor(LogitsPredictor):
             return found
         finally:
             self._module.train(training)
-
-
-def ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Results in order, the next one made by a thread while the caller works on one."""
-    with ThreadPoolExecutor(1, thread_name_prefix="geoseg-read") as thread:
-        flying: deque[Future[R]] = deque()
-        for item in items:
-            flying.append(thread.submit(read, item))
-            if len(flying) > 1:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()

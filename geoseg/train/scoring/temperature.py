@@ -1,7 +1,7 @@
 """Temperature: one number that makes confidence mean something, fitted on validation logits (Guo et al. 2017, section 4.2).
 
 Logits are divided by it before the softmax; classes stay as they are. It is folded into the network's last layer
-(:func:`geoseg.model.network.scale_logits`), so that every backend and export gives calibrated probabilities.
+(:func:`geoseg.model.scale.scale_logits`), so that every backend and export gives calibrated probabilities.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geoseg.errors import BundleError
+from geoseg.train.data.labels import IGNORE
 from geoseg.train.scoring.calibration import BINS, CalibrationCounts, expected_calibration_error
 
 LIMITS = (0.05, 20.0)
@@ -22,8 +23,6 @@ LIMITS = (0.05, 20.0)
 
 CAPACITY = 200_000
 """Pixels that a sample keeps: the standard error of the mean log-likelihood is then far below what T changes."""
-
-_IGNORE = 255  # class index of a pixel without label
 
 Floats = npt.NDArray[np.float32]
 
@@ -69,7 +68,7 @@ class LogitSample:
         BundleError
             ``WEIGHTS``: a labelled pixel has NaN or infinite logits.
         """
-        known = np.flatnonzero(index.ravel() != _IGNORE)
+        known = np.flatnonzero(index.ravel() != IGNORE)
         ranks = np.random.default_rng([seed, *key]).random(known.size)
         kept = _lowest(ranks, capacity)
         pixels = known[kept]

@@ -22,7 +22,9 @@ class LabelSettings(Settings):
     nodata: int | None = Field(None, description="code of a raster that means no label; None: what the file says")
     layer: str | None = Field(None, description="layer of a vector file; needed where there are several")
     field: str = Field("class", description="column of a vector file with class names or codes")
-    width: float = Field(0.0, ge=0, description="points and lines are drawn this wide, metres; 0: one pixel")
+    width: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="points and lines are drawn this wide, metres; 0: one pixel"
+    )
     all_touched: bool = Field(False, description="burn every pixel that a polygon touches, not those by their centre")
     background: str | None = Field(
         None, description="class of the pixels that no feature of a vector file covers; None: they have no label"
@@ -48,9 +50,11 @@ class SceneSettings(Settings):
     bands: tuple[str, ...] | None = Field(
         None, description="a name for each band of the files in order, - leaves one out"
     )
-    scale: float | None = None
+    scale: float | None = Field(None, allow_inf_nan=False)
     offset: float | None = Field(
-        None, description="value * scale + offset is reflectance: Sentinel-2 baseline 04.00 has -0.1"
+        None,
+        allow_inf_nan=False,
+        description="value * scale + offset is reflectance: Sentinel-2 baseline 04.00 has -0.1",
     )
     nodata: float | None = None
     quality: str | None = Field(None, description="clouds, none, FILE:values=3,8,9 or FILE:bits=3,4")
@@ -76,7 +80,9 @@ class ImageSettings(Settings):
         None, description="class of the pixels that no annotation of a COCO file covers; None: they have no label"
     )
     bands: tuple[str, ...] = ("red", "green", "blue")
-    res: float = Field(1.0, gt=0, description="side of a pixel, metres: for areas and distances only")
+    res: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="side of a pixel, metres: for areas and distances only"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -80,11 +80,11 @@ class FitSettings(Settings):
     """How the network is fitted."""
 
     steps: int = Field(1000, ge=1)
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(8, ge=1, le=65536)
     accumulate: int = Field(1, ge=1, description="batches whose gradients are summed before a step")
     clip: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: not clipped")
-    learning_rate: float = Field(2e-3, gt=0, description="peak of the schedule")
-    weight_decay: float = Field(1e-2, ge=0)
+    learning_rate: float = Field(2e-3, gt=0, allow_inf_nan=False, description="peak of the schedule")
+    weight_decay: float = Field(1e-2, ge=0, allow_inf_nan=False)
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps; of cosine and constant")
     ema: float = Field(
@@ -97,6 +97,6 @@ class FitSettings(Settings):
     validate_every: int = Field(200, ge=1, description="steps between looks at the validation part")
     patience: int = Field(0, ge=0, description="looks without a better mean IoU before the training stops; 0: never")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=1 << 32)
     threads: int = Field(1, ge=1, description="of the fit: the weights depend on it")
     tensorboard: bool = Field(False, description="also write TensorBoard's files")

@@ -19,7 +19,9 @@ from geoseg.train.settings.fit import FitSettings, LossSettings, NetworkChoice, 
 class ScoreSettings(Settings):
     """What is scored."""
 
-    boundary: float = Field(0.0, ge=0, description="distance of boundary F1 and IoU, metres; 0: two pixels")
+    boundary: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="distance of boundary F1 and IoU, metres; 0: two pixels"
+    )
     intervals: Literal["jackknife", "bootstrap"] = "jackknife"
     tta: bool = Field(False, description="score the mean over the eight symmetries, as segment --tta gives it")
     baseline: bool = Field(False, description="train gradient boosting on the same split and say which is better")
@@ -61,6 +63,9 @@ class TrainSettings(Settings):
     def _some(self) -> Self:
         if bool(self.scenes) == (self.images is not None):
             raise ValueError("name scenes, or images in their place")
+        values = [item.value for item in self.classes]
+        if len(set(values)) < len(values):
+            raise ValueError("two classes have one value")
         if self.halo != "auto" and self.chip_size <= 2 * self.halo:
             raise ValueError(f"two halos of {self.halo} fill a chip of {self.chip_size}")
         return self
@@ -84,10 +89,13 @@ class TrainSettings(Settings):
             table = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
         except OSError as error:
             raise InputRefused.of("NOT_FOUND", path, f"cannot be read: {error.strerror}", "Check the path") from None
-        except (YAMLError, UnicodeDecodeError) as error:
+        except (YAMLError, ValueError, RecursionError) as error:  # ValueError: also a date that is none
             raise InputRefused.of("YAML", path, f"is not YAML: {error}", "Correct the file") from None
         if not isinstance(table, dict):
             raise InputRefused.of("YAML", path, "is not a table of settings", "See pipelines/train_north_carolina.yaml")
+        odd = [key for key in table if not isinstance(key, str) or key == "cls"]
+        if odd:
+            raise UsageError.of("SETTING", path, f"{odd[0]} is no setting", f"Known: {', '.join(cls.model_fields)}")
         return cls.of(**table)._beside(path.parent)
 
     @property
@@ -104,16 +112,26 @@ class TrainSettings(Settings):
         wanted = [_harmonised(target) for target in targets]
         return Legend(tuple(item for item in HARMONISED.classes if item in wanted))
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of scenes and labels."""
+        return tuple(path for scene in self.scenes for path in (*scene.files, scene.labels.path))
+
     def _beside(self, folder: Path) -> Self:
         """The job with its paths relative to ``folder``."""
 
         def at(path: str | None) -> str | None:
             return path if path is None or "://" in path else str(folder / path)
 
+        def flags(rule: str | None) -> str | None:
+            file = "" if rule is None else rule.rpartition(":")[0]  # or the name of a band
+            return rule if rule is None or not (folder / file).is_file() else f"{at(file)}:{rule.rpartition(':')[2]}"
+
         scenes = tuple(
             scene.model_copy(update={
                 "scene": tuple(str(at(file)) for file in scene.files),
                 "labels": scene.labels.model_copy(update={"path": at(scene.labels.path)}),
+                "quality": flags(scene.quality),
             })
             for scene in self.scenes
         )  # fmt: skip

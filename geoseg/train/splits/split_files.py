@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from geoseg.grid.geobox import GeoBox
 from geoseg.train.data.quicklook import quicklook
+from geoseg.train.figure import blank_figure
 from geoseg.train.splits.split import NONE, PARTS, SceneSplit, Split
 from geoseg.vector.lonlat import ToLonLat
 from geoseg.vector.regions import Regions
@@ -50,29 +51,26 @@ def split_geojson(scenes: Sequence[LabelledScene], splits: Sequence[Split]) -> b
 
 def split_png(scenes: Sequence[LabelledScene], splits: Sequence[Split]) -> bytes:
     """The parts over a quicklook: scenes below each other, splits side by side; the first twelve, where there are more."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     columns = min(len(splits), _PANELS)
     shown = list(zip(scenes, range(max(_PANELS // columns, 1)), strict=False))
     heights = [min(max(4 * scene.shape[0] / scene.shape[1], 0.5), 12) + 0.3 for scene, _ in shown]
-    figure = Figure(figsize=(4 * columns, sum(heights) + 0.5), layout="constrained")
-    panels = figure.subplots(len(shown), columns, squeeze=False, height_ratios=heights)
-    for (scene, number), row in zip(shown, panels, strict=True):
-        picture, step = quicklook(scene.scene, max_side=_SIDE)
-        for split, axes in zip(splits, row, strict=False):
-            axes.imshow(_drawn(picture, split.scenes[number], step), interpolation="nearest")
-            axes.set_title(f"{scene.name}: {split.name}", fontsize=9)
-            axes.set_axis_off()
-    left = len(scenes) * len(splits) - columns * len(shown)
-    patches = [Patch(color=(r / 255, g / 255, b / 255), label=part) for part, (r, g, b) in _COLOURS.items()]
-    figure.legend(handles=patches, ncols=3, loc="outside lower center", frameon=False)
-    if left:
-        figure.suptitle(f"{left} more are not drawn", fontsize=9)
     out = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(out, format="png", dpi=100, metadata={"Software": None})
+    with blank_figure(4 * columns, sum(heights) + 0.5) as figure:
+        panels = figure.subplots(len(shown), columns, squeeze=False, height_ratios=heights)
+        for (scene, number), row in zip(shown, panels, strict=True):
+            picture, step = quicklook(scene.scene, max_side=_SIDE)
+            for split, axes in zip(splits, row, strict=False):
+                axes.imshow(_drawn(picture, split.scenes[number], step), interpolation="nearest")
+                axes.set_title(f"{scene.name}: {split.name}", fontsize=9)
+                axes.set_axis_off()
+        left = len(scenes) * len(splits) - columns * len(shown)
+        patches = [Patch(color=(r / 255, g / 255, b / 255), label=part) for part, (r, g, b) in _COLOURS.items()]
+        figure.legend(handles=patches, ncols=3, loc="outside lower center", frameon=False)
+        if left:
+            figure.suptitle(f"{left} more are not drawn", fontsize=9)
+        figure.savefig(out, format="png", dpi=100, metadata={"Software": None})
     return out.getvalue()
 
 

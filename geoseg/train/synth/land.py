@@ -109,7 +109,7 @@ def _paint_row(seed: Any, date: Date, at: tuple[float, float, float], row: Row, 
             x, y, waves[0, k], waves[1, k], waves[2, k],
             here[2, k], here[3, k], here[4, k], here[5, k], here[6, k], here[7, k], here[8, k], here[9, k], here[10, k],
         )  # fmt: skip
-        made, plot = _natural(seed, date, place, road[k]), seed
+        made, plot = _natural(date, place, road[k]), seed
         if made == _SETTLED or made == _FREE:
             bend_x, bend_y = here[fields.BEND_X, k], here[fields.BEND_Y, k]
             u, v = turned(district[k], x + 0.25 * bend_x, y + 0.25 * bend_y)
@@ -153,7 +153,7 @@ _SETTLED, _FREE, _WOODED = 100, 101, 102
 
 
 @jit
-def _natural(seed: Any, date: Date, place: Place, road: bool) -> int:
+def _natural(date: Date, place: Place, road: bool) -> int:
     """What does not depend on a plot: water, roads, shores, rock, quarries; else who decides next."""
     lake = place.basin + 0.02 * place.quick - fields.SHORE + 0.075 * date.change
     if lake > 0:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from geoseg.config import Settings
+
+_Metres = Annotated[float, Field(ge=-1e8, le=1e8)]
+"""A coordinate: no CRS in metres reaches as far, and no NaN."""
 
 
 class SynthSettings(Settings):
@@ -15,7 +20,9 @@ class SynthSettings(Settings):
     seed: int = Field(0, ge=0, lt=1 << 63)
     res: float = Field(10.0, ge=1, le=100, description="side of a pixel, metres")
     crs: str = Field("EPSG:32632", description="projected, in metres")
-    origin: tuple[float, float] = Field((500_000.0, 5_400_000.0), description="upper left corner, x and y in the CRS")
+    origin: tuple[_Metres, _Metres] = Field(
+        (500_000.0, 5_400_000.0), description="upper left corner, x and y in the CRS"
+    )
     clouds: float = Field(0.0, ge=0, le=0.9, description="share of each date that is cloud, about")
     change: float = Field(
         0.05, ge=0, le=0.5, description="share of pixels whose class changes from date to date, about"

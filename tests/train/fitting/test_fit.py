@@ -137,7 +137,7 @@ def test_how_often_checkpoints_are_written_may_change_between_runs(tmp_path: Pat
     assert equal(run(tmp_path).weights, run(tmp_path, checkpoint_every=5).weights)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "json"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "json", "no digest", "no best"])
 def test_a_damaged_checkpoint_is_an_error(tmp_path: Path, damage: str) -> None:
     run(tmp_path)
     tensors = tmp_path / "step-00000012.safetensors"
@@ -149,6 +149,10 @@ def test_a_damaged_checkpoint_is_an_error(tmp_path: Path, damage: str) -> None:
         tensors.write_bytes(data)
     elif damage == "gone":
         tensors.unlink()
+    elif damage.startswith("no "):
+        table = json.loads((tmp_path / "checkpoint.json").read_text())
+        del (table if damage == "no digest" else table["facts"])[damage[3:]]
+        (tmp_path / "checkpoint.json").write_text(json.dumps(table))
     else:
         (tmp_path / "checkpoint.json").write_text("{")
     with pytest.raises(BundleError, match="CHECKPOINT"):

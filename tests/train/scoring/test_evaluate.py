@@ -14,7 +14,7 @@ from geoseg.grid.geobox import Window
 from geoseg.train.data.labels import index_of
 from geoseg.train.scoring import confusion
 from geoseg.train.scoring.confusion import Confusion
-from geoseg.train.scoring.evaluate import Evaluation, Measures, evaluate, evaluate_arrays, in_part
+from geoseg.train.scoring.evaluate import Evaluation, Measures, evaluate, in_part
 from geoseg.train.scoring.pairs import Pairs
 from geoseg.train.scoring.scores import BY_CLASS, OVERALL
 from geoseg.train.splits.split import TEST, SceneSplit, Split
@@ -59,11 +59,17 @@ def test_only_what_is_valid_labelled_and_allowed_is_counted() -> None:
     )
 
 
-def test_a_map_that_is_there_already_is_counted_alike() -> None:
-    scene = random_scene((60, 64))
-    label = np.where(scene.valid, scene.label, 0).astype(np.uint8)
-    found = evaluate_arrays(label, scene.mask, LEGEND)
-    assert np.array_equal(found.confusion.counts, evaluate(ArrayMapper(), [scene]).confusion.counts)
+def test_a_scene_that_another_fold_scores_is_not_called_unscored() -> None:
+    scenes = [random_scene((32, 32), seed, name=name) for seed, name in enumerate("abc")]
+
+    def fold(number: int) -> Evaluation:
+        where = [lambda w, on=(i == number): np.full(w.shape, on) for i in range(3)]
+        return evaluate(ArrayMapper(), scenes, where=where, measures=Measures(None, calibration=False))
+
+    assert fold(0).unscored == ("b", "c")
+    together = fold(0) + fold(1)
+    assert together.unscored == ("c",)
+    assert together.scores()["notes"] == ["c: no pixel is valid, labelled and asked for"]
 
 
 def test_parts_of_a_split_add_to_the_whole() -> None:
@@ -159,7 +165,7 @@ def test_nothing_to_score_is_refused_and_an_empty_scene_is_named() -> None:
         with pytest.raises(InputRefused, match="EMPTY"):
             evaluate(ArrayMapper(), scenes, where=where)
     found = evaluate(ArrayMapper(), [scene, empty])
-    assert list(found.by_scene) == ["scene"] and found.notes == ("empty: no pixel is valid, labelled and asked for",)
+    assert list(found.by_scene) == ["scene"] and found.unscored == ("empty",)
 
 
 def test_a_distance_below_a_pixel_is_refused_and_the_default_is_two_of_the_coarsest() -> None:
