@@ -23,7 +23,7 @@ from geoseg.cli import options
 def command(scenes: tuple[str, ...], **given: Any) -> None:
     """Say what a run of SCENE would take, before any of it runs."""
     from geoseg.config import SegmentSettings
-    from geoseg.jobs.estimate import estimate, grid_geojson
+    from geoseg.jobs.forecast import forecast, grid_geojson
     from geoseg.jobs.plan import fitted
     from geoseg.model.bundle import open_bundle
     from geoseg.raster.scene import open_scene
@@ -33,5 +33,5 @@ def command(scenes: tuple[str, ...], **given: Any) -> None:
     opened = {name: given.pop(name) for name in options.SCENE}
     settings = SegmentSettings.of(**{k: v for k, v in given.items() if v is not None})
     scene = fitted(open_scene(list(scenes), **opened), bundle)
-    found = grid_geojson(scene, bundle, settings) if geojson else estimate(scene, bundle, settings, timing=timing)
+    found = grid_geojson(scene, bundle, settings) if geojson else forecast(scene, bundle, settings, timing=timing)
     click.echo(json.dumps(found, indent=None if geojson else 2))

@@ -19,7 +19,7 @@ from geoseg.cluster.worker import BlockJob
 from geoseg.config import SegmentSettings
 from geoseg.jobs.clouds import Clouds, clouds_of
 from geoseg.jobs.digest import digest, digests_of
-from geoseg.jobs.estimate import halo_for, probe_job
+from geoseg.jobs.forecast import halo_for, probe_job
 from geoseg.jobs.outputs import Outputs
 from geoseg.jobs.plan import Plan, fitted, make_plan
 from geoseg.jobs.products import Facts, write_products

@@ -1,4 +1,4 @@
-"""Estimate: what ``geoseg plan`` says: the plan's figures, the halo that the seams ask for, and time by a few chips."""
+"""Forecast: what ``geoseg plan`` says: the plan's figures, the halo that the seams ask for, and time by a few chips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene
 
 
-def estimate(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, timing: bool = True) -> dict[str, Any]:
+def forecast(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, timing: bool = True) -> dict[str, Any]:
     """The plan as JSON; with ``timing`` also the choice of backend and the seconds that the network will take."""
     plan = make_plan(scene, bundle, settings)
     if not timing and settings.halo != "auto":
