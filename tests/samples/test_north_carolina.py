@@ -18,7 +18,7 @@ from geoseg.raster.normalize import Normalization, normalize
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.train.data.labelled import open_labelled
-from geoseg.train.scoring.evaluate import evaluate_arrays
+from geoseg.train.scoring.confusion import Confusion, kappa
 from geoseg.train.settings.job import TrainSettings
 
 
@@ -78,9 +78,9 @@ def test_the_network_maps_what_it_was_trained_on_better_than_the_card_says_of_pl
     (labelled,) = open_labelled(job)
     label = labelled.labels.read(Window(0, 0, *labelled.shape))
     label[mask == bundle.legend.nodata] = bundle.legend.nodata
-    own = evaluate_arrays(label, mask, bundle.legend).scores()["overall"]
+    own = float(kappa(Confusion.count(label, mask, bundle.legend.values)))
     stated = json.loads(bundle.scores)["held_out"]
-    assert stated["kappa"]["value"] < own["kappa"]["value"] < 0.9
+    assert stated["kappa"]["value"] < own < 0.9
 
 
 def test_the_bundle_was_made_from_this_scene_these_labels_and_this_job(job: TrainSettings, bundle: Bundle) -> None:
