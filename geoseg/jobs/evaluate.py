@@ -17,13 +17,13 @@ from geoseg.grid.geobox import Window
 from geoseg.jobs.plan import fitted
 from geoseg.model.bundle import Bundle, open_bundle
 from geoseg.model.predict import Choice, choose, load_predictor
+from geoseg.raster.align import crs_name
 from geoseg.raster.env import gdal_env
 from geoseg.raster.files import complete_or_absent
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.raster.tiles import usable_threads
 from geoseg.train.data.labelled import LabelledScene
 from geoseg.train.data.labels import open_labels
-from geoseg.train.data.shift import crs_name
 from geoseg.train.scoring.confusion import Confusion
 from geoseg.train.scoring.error_map import areas, write_error_map
 from geoseg.train.scoring.evaluate import Measures

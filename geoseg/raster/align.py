@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterioWindow
 
@@ -125,6 +126,26 @@ def read_cells(vrt: WarpedVRT, indexes: Sequence[int], window: Window) -> NDArra
     return out
 
 
+def crs_name(grid: GeoBox) -> str:
+    """``EPSG:32632``, or the name that the CRS has."""
+    crs = CRS.from_wkt(grid.crs)
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else str(crs.to_dict(projjson=True).get("name", "an unnamed CRS"))
+
+
+def pixels_of(source: GeoBox, target: GeoBox, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions (col, row) of one grid as those of another, (2, n); NaN where the projection has no place."""
+    x, y = _apply(source.affine, points)
+    if not same_crs(source.crs, target.crs):
+        way = CRS.from_wkt(source.crs), CRS.from_wkt(target.crs)
+        try:
+            found = transform_points(*way, x.tolist(), y.tolist())
+        except GDAL_ERRORS:
+            found = [np.full(len(x), np.nan)] * 2
+        x, y = (np.asarray(axis, np.float64) for axis in found)
+    return np.array(_apply(~target.affine, np.array([x, y])))
+
+
 def fits(value: float, dtype: np.dtype[Any]) -> bool:
     """Say whether a value of this type can equal a nodata value."""
     if dtype.kind == "f":
@@ -137,3 +158,8 @@ def _offset(grid: GeoBox, points: tuple[tuple[float, float], tuple[float, float]
     """Distance of two points in pixels of the grid."""
     (col, row), (other_col, other_row) = (~grid.affine @ point for point in points)
     return math.hypot(col - other_col, row - other_row)
+
+
+def _apply(affine: Any, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    a, b, c, d, e, f = tuple(affine)[:6]
+    return a * points[0] + b * points[1] + c, d * points[0] + e * points[1] + f

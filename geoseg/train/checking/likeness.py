@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from geoseg.grid.geobox import Window
 from geoseg.raster.admit import PICTURE_CRS
-from geoseg.raster.align import overlaps
+from geoseg.raster.align import overlaps, pixels_of
 from geoseg.raster.georef import lonlat, outline
 from geoseg.raster.read import read_window
 from geoseg.train.checking.finding import Finding
 from geoseg.train.data.labelled import LabelledScene
-from geoseg.train.data.shift import pixels_of
 from geoseg.train.splits.split import TRAIN, VALIDATION, Split
 
 SIDE = 12

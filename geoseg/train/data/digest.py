@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.raster.align import crs_name
 from geoseg.train.data.labelled import LabelledScene
 from geoseg.train.data.labels import windows_of
-from geoseg.train.data.shift import crs_name
 from geoseg.train.settings.job import TrainSettings
 from geoseg.train.splits.split import Split
 

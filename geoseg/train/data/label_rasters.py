@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.legend import Legend
 from geoseg.raster.admit import admit
-from geoseg.raster.align import fits, overlaps, pixel_metres, read_cells, same_grid
+from geoseg.raster.align import crs_name, fits, overlaps, pixel_metres, read_cells, same_grid
 from geoseg.raster.band import Band
 from geoseg.raster.classes import class_layer, class_names, read_layer
 from geoseg.raster.env import gdal_env
@@ -23,7 +23,7 @@ from geoseg.raster.tiles import usable_threads
 from geoseg.train.checking.finding import Finding
 from geoseg.train.data.labels import fingerprint_of, windows_of
 from geoseg.train.data.recode import CodeTable, Recoding
-from geoseg.train.data.shift import Shift, crs_name, metres_apart, twin
+from geoseg.train.data.shift import Shift, metres_apart, twin
 from geoseg.train.settings.data import LabelSettings
 
 _SHOWN = 8

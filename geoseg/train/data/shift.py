@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.crs import CRS
-from rasterio.warp import transform as transform_points
 
 from geoseg.grid.geobox import GeoBox
-from geoseg.raster.align import pixel_metres, same_crs
-from geoseg.raster.env import GDAL_ERRORS
+from geoseg.raster.align import crs_name, pixel_metres, pixels_of
 from geoseg.raster.georef import lonlat
 from geoseg.train.checking.finding import Finding
 
@@ -113,33 +110,8 @@ def twin(name: str, one: GeoBox, other_name: str, other: GeoBox) -> tuple[Findin
     return (Finding("warning", "CRS_TWIN", name, what, remedy, numbers={"metres": apart}),)
 
 
-def crs_name(grid: GeoBox) -> str:
-    """``EPSG:32632``, or the name that the CRS has."""
-    crs = CRS.from_wkt(grid.crs)
-    code = crs.to_epsg()
-    return f"EPSG:{code}" if code else str(crs.to_dict(projjson=True).get("name", "an unnamed CRS"))
-
-
 def _great_circle(places: Sequence[tuple[float, float]]) -> float:
     (lon1, lat1), (lon2, lat2) = [(math.radians(lon), math.radians(lat)) for lon, lat in places]
     haversine = math.sin((lat2 - lat1) / 2) ** 2
     haversine += math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
     return 2 * _EARTH * math.asin(math.sqrt(min(haversine, 1.0)))
-
-
-def pixels_of(source: GeoBox, target: GeoBox, points: Floats) -> Floats:
-    """Positions (col, row) of one grid as those of another, (2, n); NaN where the projection has no place."""
-    x, y = _apply(source.affine, points)
-    if not same_crs(source.crs, target.crs):
-        way = CRS.from_wkt(source.crs), CRS.from_wkt(target.crs)
-        try:
-            found = transform_points(*way, x.tolist(), y.tolist())
-        except GDAL_ERRORS:
-            found = [np.full(len(x), np.nan)] * 2
-        x, y = (np.asarray(axis, np.float64) for axis in found)
-    return np.array(_apply(~target.affine, np.array([x, y])))
-
-
-def _apply(affine: Any, points: Floats) -> tuple[Floats, Floats]:
-    a, b, c, d, e, f = tuple(affine)[:6]
-    return a * points[0] + b * points[1] + c, d * points[0] + e * points[1] + f
