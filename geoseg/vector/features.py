@@ -49,7 +49,7 @@ def read_features(path: str | Path, *, layer: str | None = None, assume_crs: str
             return geopandas.read_parquet(path)
         return geopandas.read_file(path, fid_as_index=True, **({} if layer is None else {"layer": layer}))
 
-    frame = _distrusted(Path(path), read)
+    frame = distrusted(Path(path), read)
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise InputRefused.of("GEOM_TYPE", path, "holds no geometries", "Polygons are needed")
     if frame.crs is None and assume_crs is not None:
@@ -72,11 +72,11 @@ def layers_of(path: str | Path) -> list[str]:
 
     if Path(path).suffix.lower() == ".parquet":
         return [Path(path).stem]
-    told = _distrusted(Path(path), lambda: pyogrio.list_layers(path))
+    told = distrusted(Path(path), lambda: pyogrio.list_layers(path))
     return [str(name) for name, kind in told if kind is not None]
 
 
-def _distrusted(path: Path, read: Callable[[], Any]) -> Any:
+def distrusted(path: Path, read: Callable[[], Any]) -> Any:
     """What ``read`` makes of a file whose first bytes are those of its name's format; else ``NOT_FOUND`` or ``FORMAT``."""
     import pyogrio
     import shapely

@@ -41,16 +41,28 @@ def write_layer(
     """Write one layer of polygons; ``options`` as :func:`pyogrio.write_arrow` takes them."""
     import pyogrio
 
+    with same_bytes(path):
+        pyogrio.write_arrow(
+            reader, path, layer=table.layer, driver=driver, geometry_name="geom",
+            geometry_type=geometry_type or table.geometry_type, crs=table.geobox.crs or None, **options,
+        )  # fmt: skip
+
+
+@contextmanager
+def same_bytes(path: Path) -> Iterator[None]:
+    """GDAL's settings while something is written: no time of writing in it; what GDAL warns of goes to the log.
+
+    Warnings are of a CRS's spelling and the like; whether all arrived is for the caller to check.
+    """
+    import pyogrio
+
     before = {name: pyogrio.get_gdal_config_option(name) for name in _CONFIG}
     pyogrio.set_gdal_config_options(_CONFIG)
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            pyogrio.write_arrow(
-                reader, path, layer=table.layer, driver=driver, geometry_name="geom",
-                geometry_type=geometry_type or table.geometry_type, crs=table.geobox.crs or None, **options,
-            )  # fmt: skip
-        for warning in said:  # of a CRS's spelling and the like; whether all arrived is checked
+            yield
+        for warning in said:
             _log.info("%s: %s", path.name, warning.message)
     finally:
         pyogrio.set_gdal_config_options(before)

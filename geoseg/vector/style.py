@@ -34,11 +34,16 @@ def polygon_qml(legend: Legend, column: str = "class_id") -> str:
 
 
 def store_style(file: sqlite3.Connection, layer: str, legend: Legend, when: str) -> None:
-    """Put the style where QGIS looks for a layer's default; ``when`` stands for the time of writing."""
+    """Put a legend's style where QGIS looks for a layer's default; ``when`` stands for the time of writing."""
+    store_qml(file, layer, polygon_qml(legend), when)
+
+
+def store_qml(file: sqlite3.Connection, layer: str, qml: str, when: str) -> None:
+    """Put any style, or form, where QGIS looks for a layer's default; the first in its file."""
     file.execute(_TABLE)
     place = "f_table_catalog, f_table_schema, f_table_name, f_geometry_column"
     columns = f"{place}, styleName, styleQML, useAsDefault, update_time"
-    row = ("", "", layer, "geom", layer, polygon_qml(legend), True, when)
+    row = ("", "", layer, "geom", layer, qml, True, when)
     file.execute(f"INSERT INTO layer_styles ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     contents = "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change) VALUES (?, ?, ?, ?)"
     file.execute(contents, ("layer_styles", "attributes", "layer_styles", when))
