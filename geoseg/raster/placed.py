@@ -71,8 +71,9 @@ class Placed:
         out = nested.nearest(raw, (here, window))
         if self.raster.nodata:
             inside = nested.nearest(np.ones(raw.shape, np.bool_), (here, window))
-            out = np.where(inside, out, raw.dtype.type(self.raster.nodata))
-        return out.astype(raw.dtype, copy=False)
+            out = np.where(inside, out, self.raster.nodata)
+        made: Values = out.astype(self.raster.dtype, copy=False)
+        return made
 
     def _warped(self, window: Window) -> Values:
         raster, threads = self.raster, usable_threads()
