@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,21 @@ from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.model.told import score_rows
 from geoseg.report.figures import Overview
-
-Rows = tuple[tuple[str, str], ...]
+from geoseg.report.words import (
+    Headline,
+    Rows,
+    Section,
+    area,
+    duration,
+    hex_colour,
+    moment,
+    number,
+    percent,
+    rows_of,
+    settings_rows,
+    steps_of,
+    volume,
+)  # fmt: skip
 
 _SEAMS_GOOD = 0.001
 _STEPS = {
@@ -40,23 +52,6 @@ class AreaLine:
     n_pixels: int
     area_ha: float
     share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """A number that a reader looks for first, and what to think of it."""
-
-    label: str
-    value: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading with terms and what they are."""
-
-    title: str
-    rows: Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ def report_of_run(
         areas=lines,
         area_note=_area_note(run),
         overview=overview,
-        steps=tuple(_steps(run.get("seconds", {}))),
+        steps=tuple(steps_of(run.get("seconds", {}), _STEPS)),
         sections=tuple(s for s in _sections(run, geobox, scores or {}, inputs) if s.rows),
         files=tuple((name, FILES.get(name, "")) for name in files),
     )
@@ -130,46 +125,18 @@ FILES = {
 }
 
 
-def number(value: float) -> str:
-    """A number with separated thousands and about four significant digits."""
-    size = abs(value)
-    return f"{value:,.{0 if size >= 1000 or value == int(value) else 1 if size >= 100 else 2 if size >= 1 else 4}f}"
-
-
-def percent(share: float) -> str:
-    """A share (0-1) in percent; small ones keep two digits."""
-    value = 100 * share
-    digits = 1 if value >= 10 else 2 if value >= 1 else 1 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{value:.{min(digits, 6)}f} %"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 120:
-        return f"{seconds:.{2 if seconds < 10 else 1}f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def volume(size: float) -> str:
-    """Bytes with a binary unit."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
-
-
 def _subtitle(run: Mapping[str, Any]) -> str:
     bundle = run.get("bundle", {})
     made = f"by {bundle['name']} {bundle.get('version', '')}".rstrip() if bundle.get("name") else ""
-    return " · ".join(part for part in (made, f"run {run['run']}" if "run" in run else "", _moment(run)) if part)
+    return " · ".join(
+        part for part in (made, f"run {run['run']}" if "run" in run else "", moment(run.get("finished"))) if part
+    )
 
 
 def _area_lines(areas: Sequence[Mapping[str, Any]], legend: Legend) -> tuple[AreaLine, ...]:
     lines = [
         AreaLine(
-            str(row["class_name"]), _hex(legend.colours.get(int(row["class_id"]), (128, 128, 128))),
+            str(row["class_name"]), hex_colour(legend.colours.get(int(row["class_id"]), (128, 128, 128))),
             int(row["n_pixels"]), float(row["area_ha"]), float(row["share"]),
         )
         for row in areas
@@ -191,9 +158,8 @@ def _area_note(run: Mapping[str, Any]) -> str:
 def _headlines(run: Mapping[str, Any], lines: Sequence[AreaLine]) -> Iterator[Headline]:
     if lines:
         hectares = sum(line.area_ha for line in lines)
-        value = f"{number(hectares / 100)} km²" if hectares >= 1000 else f"{number(hectares)} ha"
         found = sum(line.n_pixels > 0 for line in lines)
-        yield Headline("Mapped area", value, f"{found} of {len(lines)} classes found")
+        yield Headline("Mapped area", area(hectares), f"{found} of {len(lines)} classes found")
         yield Headline("Largest class", lines[0].name, percent(lines[0].share))
     if run.get("polygons") is not None:
         yield Headline("Polygons", number(run["polygons"]))
@@ -220,22 +186,15 @@ def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
     yield from (str(note) for note in run.get("scene", {}).get("notes", ()))
 
 
-def _steps(seconds: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    known = [name for name in _STEPS if name in seconds]
-    for name in [*known, *sorted(set(seconds) - set(known))]:
-        if seconds[name] >= 0.001:
-            yield _STEPS.get(name, name.replace("_", " ")), float(seconds[name])
-
-
 def _sections(
     run: Mapping[str, Any], geobox: GeoBox | None, scores: Mapping[str, Any], inputs: Sequence[str]
 ) -> Iterator[Section]:
-    yield Section("Scene", _rows(_scene(run, geobox, inputs)))
-    yield Section("Model", _rows(_model(run)))
+    yield Section("Scene", rows_of(_scene(run, geobox, inputs)))
+    yield Section("Model", rows_of(_model(run)))
     yield Section("Scores of the model on held-out data", tuple(score_rows(scores)))
-    yield Section("Plan", _rows(_plan(run)))
-    yield Section("Settings", _rows(_set(run.get("settings", {}))))
-    yield Section("Provenance", _rows(_provenance(run)))
+    yield Section("Plan", rows_of(_plan(run)))
+    yield Section("Settings", rows_of(settings_rows(run.get("settings", {}))))
+    yield Section("Provenance", rows_of(_provenance(run)))
 
 
 def _scene(run: Mapping[str, Any], geobox: GeoBox | None, inputs: Sequence[str]) -> Iterator[tuple[str, object]]:
@@ -285,37 +244,14 @@ def _plan(run: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield "Blocks done", ", ".join([*done, f"{len(blocks.get('failed', {}))} failed"])
 
 
-def _set(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Settings that were asked for, or that say something: not the empty ones."""
-    for name, value in sorted(settings.items()):
-        if isinstance(value, Mapping):
-            yield from ((f"{name}: {inner}", found) for inner, found in _set(value))
-        elif value not in (None, False, 0, "", "none", "auto", [], ()):
-            yield name.replace("_", " "), "yes" if value is True else value
-
-
 def _provenance(run: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "geoseg", run.get("geoseg")
     yield "Run", run.get("run")
     yield "Plan digest", run.get("plan_digest")
     yield "Scene fingerprint", run.get("scene", {}).get("fingerprint")
-    yield "Finished", _moment(run)
-
-
-def _rows(pairs: Iterator[tuple[str, object]]) -> Rows:
-    return tuple((name, str(value)) for name, value in pairs if value not in (None, "", []))
+    yield "Finished", moment(run.get("finished"))
 
 
 def _pixels(run: Mapping[str, Any]) -> int:
     rows, cols = run.get("plan", {}).get("shape", (0, 0))
     return int(rows) * int(cols)
-
-
-def _moment(run: Mapping[str, Any]) -> str:
-    """When the run ended, to the minute."""
-    day, _, clock = str(run.get("finished", "")).partition("T")
-    return f"{day} {clock[:5]} UTC" if clock else day
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from geoseg.legend import Legend
+from geoseg.legend import Colour, Legend
+from geoseg.raster.dated import pictured
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -58,13 +59,15 @@ def make_overview(image: Array, valid: Array, names: Sequence[str], mask: Array)
     valid
         bool (rows, cols).
     names
-        The bands' names; red, green and blue are shown if they are there, else nir or swir1 with others, else one band.
+        The bands' names; red, green and blue are shown if they are there, else nir or swir1 with others, else one band; of
+        two dates the later one is shown.
     mask
         uint8 (rows, cols).
     """
-    bands, rendering = _composite([name.lower() for name in names])
-    shown = [_stretched(image[band], valid) for band in bands]
-    return Overview(np.stack(shown, axis=-1), valid, mask, rendering)
+    shown, date = pictured(names)
+    bands, rendering = _composite(shown)
+    colours = [_stretched(image[band], valid) for band in bands]
+    return Overview(np.stack(colours, axis=-1), valid, mask, f"later date: {rendering}" if date else rendering)
 
 
 def scene_uri(overview: Overview) -> str:
@@ -75,19 +78,25 @@ def scene_uri(overview: Overview) -> str:
 
 def mask_uri(overview: Overview, legend: Legend) -> str:
     """The mask in the legend's colours as a PNG in a ``data:`` address; nodata is transparent."""
-    picture = Image.fromarray(np.ascontiguousarray(_thin(overview.mask)))
+    return classes_uri(_thin(overview.mask), legend.colours, legend.nodata)
+
+
+def classes_uri(values: Array, colours: Mapping[int, Colour], nodata: int) -> str:
+    """Values of 0-255, uint8 (rows, cols), in their colours as a PNG in a ``data:`` address; nodata is transparent."""
+    picture = Image.fromarray(np.ascontiguousarray(values))
     table = np.zeros((256, 3), np.uint8)
-    for value, colour in legend.colours.items():
+    for value, colour in colours.items():
         table[value] = colour
     picture.putpalette(table.tobytes())
-    return _uri(picture, "png", transparency=legend.nodata, optimize=True)
+    return _uri(picture, "png", transparency=nodata, optimize=True)
 
 
 def _composite(names: Sequence[str]) -> tuple[list[int], str]:
     for wanted, rendering in _COMPOSITES:
         if all(name in names for name in wanted):
             return [names.index(name) for name in wanted], f"{', '.join(wanted)} ({rendering})"
-    return [0, 0, 0], f"{names[0]} only"
+    first = next(i for i, name in enumerate(names) if name)
+    return [first] * 3, f"{names[first]} only"
 
 
 def _stretched(band: Array, valid: Array) -> Array:

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
+from geoseg.legend import Legend
 from geoseg.raster.files import write_durable
-from geoseg.report.content import ReportData, duration, number, percent
+from geoseg.report.change_content import ChangeData
+from geoseg.report.change_figures import change_uris
+from geoseg.report.content import ReportData
 from geoseg.report.figures import mask_uri, scene_uri
+from geoseg.report.words import area, duration, hex_colour, number, percent
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_page(path: str | Path, data: ReportData) -> None:
+def write_page(path: str | Path, data: ReportData | ChangeData) -> None:
     """Write the page, complete or not at all; below 3 MB for any scene, since images are at most 1024 pixels wide."""
     write_durable(path, render_page(data).encode("utf-8"))
 
 
-def render_page(data: ReportData) -> str:
+def render_page(data: ReportData | ChangeData) -> str:
     """The page as text. Whatever comes from a file (names of classes, bands, files) is escaped."""
+    return _change_page(data) if isinstance(data, ChangeData) else _map_page(data)
+
+
+def _map_page(data: ReportData) -> str:
+    images = (scene_uri(data.overview), mask_uri(data.overview, data.legend)) if data.overview else None
+    return _render("report.html", data, images=images, colours=_colours(data.legend))
+
+
+def _change_page(data: ChangeData) -> str:
+    images = change_uris(data.overview, data.legend, data.changes) if data.overview else None
+    return _render("change.html", data, images=images, colours=_colours(data.legend))
+
+
+def _colours(legend: Legend) -> dict[int, str]:
+    return {item.value: hex_colour(item.colour) for item in legend.classes}
+
+
+def _render(template: str, data: ReportData | ChangeData, **values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -27,11 +50,6 @@ def render_page(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "duration": duration}
-    images = (scene_uri(data.overview), mask_uri(data.overview, data.legend)) if data.overview else None
-    return environment.get_template("report.html").render(
-        data=data,
-        images=images,
-        colours={item.value: "#{:02x}{:02x}{:02x}".format(*item.colour) for item in data.legend.classes},
-        longest=max((seconds for _, seconds in data.steps), default=1.0),
-    )
+    environment.filters |= {"number": number, "percent": percent, "duration": duration, "area": area}
+    longest = max((seconds for _, seconds in data.steps), default=1.0)
+    return environment.get_template(template).render(data=data, longest=longest, **values)

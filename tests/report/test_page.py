@@ -10,9 +10,10 @@ from rasterio.crs import CRS
 
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
-from geoseg.report.content import ReportData, duration, number, percent, report_of_run, volume
+from geoseg.report.content import ReportData, report_of_run
 from geoseg.report.figures import MAX_SIDE, make_overview, mask_uri, scene_uri
 from geoseg.report.page import render_page, write_page
+from geoseg.report.words import duration, number, percent, volume
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 LEGEND = Legend.of({1: "water", 2: HOSTILE, 9: "never seen"}, {1: (10, 20, 200)})

@@ -1,0 +1,74 @@
+"""Change figures: the maps of two dates and what changed between them, as small pictures that stand inside a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.legend import Colour, Legend
+from geoseg.report.figures import MAX_SIDE, classes_uri
+
+_MOST_TEXT = 2_400_000
+"""Characters of the three pictures together, so that the page stays below 3 MB: what is noisier is shown coarser."""
+UNCHANGED: Colour = (206, 210, 215)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOverview:
+    """Two maps and the change between them, small and of the same extent.
+
+    Parameters
+    ----------
+    before, after
+        uint8 (rows, cols), joined class values, 0 where there is none.
+    change
+        uint16 (rows, cols), ``before * 256 + after`` with all rules applied, 0 where there is none.
+    """
+
+    before: NDArray[np.uint8]
+    after: NDArray[np.uint8]
+    change: NDArray[np.uint16]
+
+
+def change_uris(overview: ChangeOverview, legend: Legend, changes: Legend | None = None) -> tuple[str, str, str]:
+    """Before, after and change as PNGs in ``data:`` addresses; no class is transparent, no change is pale grey.
+
+    Parameters
+    ----------
+    legend
+        The joined classes.
+    changes
+        The legend of the change raster, whose colours a change has; without it, and where there are more colours than
+        a picture can hold, a change has the colour of its class after.
+    """
+    step = -(-max(overview.before.shape) // MAX_SIDE)
+    while True:
+        before, after, change = (p[::step, ::step] for p in (overview.before, overview.after, overview.change))
+        maps = classes_uri(before, legend.colours, 0), classes_uri(after, legend.colours, 0)
+        uris = *maps, _change_uri(change, legend, changes)
+        if sum(map(len, uris)) <= _MOST_TEXT:
+            return uris
+        step += 1
+
+
+def _change_uri(codes: NDArray[np.uint16], legend: Legend, changes: Legend | None) -> str:
+    own = changes.colours if changes else {}
+    to = legend.colours
+    found, place = np.unique(codes, return_inverse=True)
+    place = place.reshape(codes.shape)
+    colours = [_colour(int(code), own.get(int(code)) or to.get(int(code) & 255, UNCHANGED)) for code in found]
+    palette = sorted(set(colours))
+    if len(palette) > 255:
+        colours = [_colour(int(code), to.get(int(code) & 255, UNCHANGED)) for code in found]
+        palette = sorted(set(colours))[:255]
+    index = {colour: i for i, colour in enumerate(palette, start=1)}
+    table = np.array(
+        [0 if code == 0 else index.get(colour, 255) for code, colour in zip(found, colours, strict=True)], np.uint8
+    )
+    return classes_uri(table[place], dict(enumerate(palette, start=1)), 0)
+
+
+def _colour(code: int, colour: Colour) -> Colour:
+    return UNCHANGED if code >> 8 == code & 255 else colour
