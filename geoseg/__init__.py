@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from geoseg.compare.settings import ChangeSettings
+    from geoseg.accuracy.settings import SampleSettings
     from geoseg.config import EvaluateSettings, PolygonizeSettings, SegmentSettings, SieveSettings
     from geoseg.errors import GeosegError
     from geoseg.jobs.area import AreaTable, area
+    from geoseg.jobs.change import ChangeResult, change
     from geoseg.jobs.evaluate import EvaluateResult, evaluate
+    from geoseg.jobs.sample import SampleResult, sample
     from geoseg.jobs.segment import SegmentResult, segment
     from geoseg.jobs.sieve import SieveResult, sieve
     from geoseg.jobs.synth import SynthResult, synth
@@ -27,12 +31,16 @@ if TYPE_CHECKING:
 __all__ = [
     "AreaTable",
     "Bundle",
+    "ChangeResult",
+    "ChangeSettings",
     "EvaluateResult",
     "EvaluateSettings",
     "GeosegError",
     "Legend",
     "PolygonizeResult",
     "PolygonizeSettings",
+    "SampleResult",
+    "SampleSettings",
     "Scene",
     "SegmentResult",
     "SegmentSettings",
@@ -41,10 +49,12 @@ __all__ = [
     "SynthResult",
     "SynthSettings",
     "area",
+    "change",
     "evaluate",
     "open_bundle",
     "open_scene",
     "polygonize",
+    "sample",
     "segment",
     "sieve",
     "synth",
@@ -53,12 +63,16 @@ __all__ = [
 _HOME = {
     "AreaTable": "jobs.area",
     "Bundle": "model.bundle",
+    "ChangeResult": "jobs.change",
+    "ChangeSettings": "compare.settings",
     "EvaluateResult": "jobs.evaluate",
     "EvaluateSettings": "config",
     "GeosegError": "errors",
     "Legend": "legend",
     "PolygonizeResult": "jobs.vectorize",
     "PolygonizeSettings": "config",
+    "SampleResult": "jobs.sample",
+    "SampleSettings": "accuracy.settings",
     "Scene": "raster.scene",
     "SegmentResult": "jobs.segment",
     "SegmentSettings": "config",
@@ -67,10 +81,12 @@ _HOME = {
     "SynthResult": "jobs.synth",
     "SynthSettings": "train.synth.settings",
     "area": "jobs.area",
+    "change": "jobs.change",
     "evaluate": "jobs.evaluate",
     "open_bundle": "model.bundle",
     "open_scene": "raster.scene",
     "polygonize": "jobs.vectorize",
+    "sample": "jobs.sample",
     "segment": "jobs.segment",
     "sieve": "jobs.sieve",
     "synth": "jobs.synth",

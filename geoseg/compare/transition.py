@@ -138,14 +138,14 @@ class Transitions:
 class TransitionCounter:
     """Counts pairs of classes, fed with windows in any order; sums are of integers."""
 
-    def __init__(self, geobox: GeoBox, legend: Legend) -> None:
-        """Nothing is counted yet."""
-        self._lattice = Lattice(geobox)
+    def __init__(self, geobox: GeoBox, legend: Legend, lattice: Lattice | None = None) -> None:
+        """Nothing is counted yet. ``lattice``: the grid's, where it is there already."""
+        self._lattice = lattice or Lattice(geobox)
         self._legend = legend
         size = len(legend.classes) + 2  # nodata first, what is in no legend last
         index = np.full(256, size - 1, np.int64)
         index[0] = 0
-        index[list(legend.values)] = np.arange(1, size - 1)
+        index[np.array(legend.values, np.int64)] = np.arange(1, size - 1)
         self._index = index
         self._pixels = np.zeros((size, size), np.int64)
         self._area = np.zeros((size, size), np.int64)
@@ -182,4 +182,5 @@ def count_transitions(geobox: GeoBox, legend: Legend, before: Bytes, after: Byte
 
 def _shares(counts: Longs, axis: int) -> Floats:
     totals = counts.sum(axis=axis, keepdims=True)
-    return np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    shares: Floats = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    return shares

@@ -66,3 +66,27 @@ def _empty(counts, unit, pixels, area):  # type: ignore[no-untyped-def]
                 area[i, j] += n * unit
                 for lane in range(4):
                     counts[lane, k] = 0
+
+
+@jit
+def pair_codes(before, after):  # type: ignore[no-untyped-def]
+    """``before * 256 + after``, uint16; 0 where either is 0."""
+    rows, cols = before.shape
+    out = np.zeros((rows, cols), np.uint16)
+    for r in range(rows):
+        for c in range(cols):
+            if before[r, c] != 0 and after[r, c] != 0:
+                out[r, c] = before[r, c] * 256 + after[r, c]
+    return out
+
+
+@jit
+def changed_codes(codes):  # type: ignore[no-untyped-def]
+    """The codes whose two classes differ; 0 elsewhere."""
+    rows, cols = codes.shape
+    out = np.zeros((rows, cols), np.uint16)
+    for r in range(rows):
+        for c in range(cols):
+            if codes[r, c] >> 8 != codes[r, c] & 255:
+                out[r, c] = codes[r, c]
+    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +104,36 @@ def write_mask(
         temporary.with_name(f"{temporary.name}.aux.xml").write_text(pam_xml(legend, counts), encoding="utf-8")
         temporary.with_suffix(".qml").write_text(qml(legend), encoding="utf-8")
     return counts
+
+
+def write_codes(
+    path: str | Path,
+    geobox: GeoBox,
+    row_strips: Iterable[Strip],
+    *,
+    legend: Callable[[], tuple[Legend, Mapping[int, int]]],
+    description: str,
+    tags: Mapping[str, str] | None = None,
+    threads: int | None = None,
+) -> None:
+    """Write a class raster of 16 bits, nodata 0, whose legend is known when its pixels are; else as :func:`write_mask`.
+
+    Parameters
+    ----------
+    legend
+        Called after the last strip: the classes that occur, and pixels by value, nodata too.
+    """
+    said = dict(tags or {})
+
+    def strips() -> Iterator[Strip]:
+        yield from row_strips
+        said[LEGEND_TAG] = legend()[0].to_json()  # before the header is written, which is after the tiles
+
+    with complete_or_absent(path) as temporary:
+        _write(temporary, geobox, strips(), info=RasterInfo(description, "uint16", 0, "mode", said), threads=threads)
+        classes, counts = legend()
+        temporary.with_name(f"{temporary.name}.aux.xml").write_text(pam_xml(classes, counts), encoding="utf-8")
+        temporary.with_suffix(".qml").write_text(qml(classes), encoding="utf-8")
 
 
 def write_raster(

@@ -16,8 +16,6 @@ from geoseg.vector.table import PolygonTable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TEXTS = ("class_name",)
-
 
 def write(path: Path, table: PolygonTable) -> None:
     """Write the table, one feature a line; what crosses the antimeridian becomes a MultiPolygon cut there."""
@@ -54,12 +52,12 @@ def _geometry(polygons: list[bytes]) -> bytes:
 def _properties(part: Regions, table: PolygonTable) -> list[bytes]:
     """The attributes of each polygon as the inside of a JSON object."""
     values = table.attributes(part)
-    columns = [_column(name, values[name]) for name in table.columns]
+    columns = [_column(name, values[name], text=name in table.texts) for name in table.columns]
     return [",".join(row).encode() for row in zip(*columns, strict=True)]
 
 
-def _column(name: str, values: NDArray[np.generic]) -> list[str]:
-    if name in _TEXTS:
-        quoted = {text: json.dumps(text, ensure_ascii=False) for text in set(values)}
-        return [f'"{name}":{quoted[text]}' for text in values]
+def _column(name: str, values: NDArray[np.generic], *, text: bool) -> list[str]:
+    if text:
+        quoted = {word: json.dumps(word, ensure_ascii=False) for word in set(values)}
+        return [f'"{name}":{quoted[word]}' for word in values]
     return [f'"{name}":{value!r}' for value in values.tolist()]

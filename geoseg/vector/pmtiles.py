@@ -45,7 +45,7 @@ def write(path: Path, table: PolygonTable) -> None:
     if not tiles:
         low = high = 0
         tiles = {(0, 0, 0): gzip.compress(encode_tile(rings, (0, 0, 0), 1, [], table.layer, table.columns), 6, mtime=0)}
-    fields = {name: "String" if name == "class_name" else "Number" for name in table.columns}
+    fields = {name: "String" if name in table.texts else "Number" for name in table.columns}
     about = {"id": table.layer, "fields": fields, "minzoom": low, "maxzoom": high}
     metadata = {"name": table.layer, "generator": f"geoseg {geoseg.__version__}", "vector_layers": [about]}
     write_archive(path, tiles, (low, high), bounds, json.dumps(metadata, sort_keys=True))

@@ -65,7 +65,7 @@ class _Parts:
         self.n = 0
         self._regions = table.regions()
         self._waiting: Regions | None = next(self._regions, None)
-        widths = {"class_id": 9, "n_pixels": 18, "class_name": _text_width(table)}
+        widths = {"class_id": 9, "n_pixels": 18, **{name: _text_width(table) for name in table.texts}}
         self._row = 1 + sum(widths.get(name, _DIGITS + 2) for name in table.columns)  # GDAL adds a sign and a point
         self._head = 32 * (len(table.columns) + 1) + 2  # of the .dbf, with the byte that ends it
         self._shp = self._dbf = self._count = 0
@@ -133,7 +133,7 @@ def _schema(table: PolygonTable) -> pa.Schema:
 
     text = {"GDAL:OGR:width": str(_text_width(table))}
     fields = [
-        field.with_metadata(text) if field.name == "class_name" else
+        field.with_metadata(text) if field.name in table.texts else
         field.with_type(pa.decimal128(_DIGITS, _DECIMALS[field.name])) if field.name in _DECIMALS else field
         for field in table.schema()
     ]  # fmt: skip
@@ -144,8 +144,9 @@ def _record(part: Regions, table: PolygonTable, schema: pa.Schema) -> pa.RecordB
     import pyarrow as pa
 
     values = table.attributes(part)
-    short = {name: _cut(name) for name in set(values["class_name"])}
-    values["class_name"] = np.array([short[name] for name in values["class_name"]], dtype=object)
+    for text in table.texts:
+        short = {name: _cut(name) for name in set(values[text])}
+        values[text] = np.array([short[name] for name in values[text]], dtype=object)
     arrays = [pa.array(values[name]).cast(schema.field(name).type) for name in table.columns]
     return pa.record_batch([*arrays, wkb_array(clockwise(part, table), table.geobox)], schema=schema)
 

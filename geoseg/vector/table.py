@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("class_id", "class_name", "area_m2", "area_ha", "perim_m", "n_pixels", "conf_mean")
 """Names of ten letters at most, because a Shapefile keeps no more; ``conf_mean`` only where the regions know it."""
+ByClass = Mapping[int, Mapping[str, int | str]]
+"""Class value to further columns that follow from it; the same columns, in one order, for each."""
 BATCH = 20_000
 """Polygons of a batch, whatever batches they come in: the pages and row groups of a file depend on it."""
 
@@ -38,20 +40,35 @@ class PolygonTable:
         What stopped them on their way into GDAL, which does not pass it on.
     """
 
-    def __init__(self, regions: Regions | Iterable[Regions], geobox: GeoBox, legend: Legend, layer: str) -> None:
+    def __init__(
+        self,
+        regions: Regions | Iterable[Regions],
+        geobox: GeoBox,
+        legend: Legend,
+        layer: str,
+        more: ByClass | None = None,
+    ) -> None:
         """Look at the first batch, which says whether there is a confidence."""
         self._parts = iter([regions] if isinstance(regions, Regions) else regions)
         self._first = next(self._parts, None) or Regions.empty()
         self.geobox = geobox
         self.legend = legend
         self.layer = layer
+        self._more = more or {}
         self.n = 0
         self.error: BaseException | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, without the geometry's."""
-        return COLUMNS if self._first.confidence is not None else COLUMNS[:-1]
+        own = COLUMNS if self._first.confidence is not None else COLUMNS[:-1]
+        return (*own, *next(iter(self._more.values()), {}))
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns that hold text."""
+        first = next(iter(self._more.values()), {})
+        return frozenset({"class_name", *(name for name, value in first.items() if isinstance(value, str))})
 
     @property
     def geometry_type(self) -> str:
@@ -69,7 +86,11 @@ class PolygonTable:
         """The columns' Arrow types; the geometry, WKB, comes last."""
         import pyarrow as pa
 
-        types = {"class_id": pa.int32(), "class_name": pa.string(), "n_pixels": pa.int64()}
+        types = {"class_id": pa.int32(), "n_pixels": pa.int64()}
+        types |= {
+            name: pa.string() if name in self.texts else pa.int32() for name in self.columns if name not in COLUMNS
+        }
+        types |= {"class_name": pa.string()}
         fields = [(name, types.get(name, pa.float64())) for name in self.columns]
         return pa.schema([*fields, (geometry, pa.binary())])
 
@@ -99,7 +120,13 @@ class PolygonTable:
             "perim_m": part.perim_m,
             "n_pixels": part.n_pixels,
         }
-        return values if part.confidence is None else values | {"conf_mean": part.confidence}
+        if part.confidence is not None:
+            values["conf_mean"] = part.confidence
+        for name in self.columns:
+            if name not in values:
+                follows = [self._more[int(value)][name] for value in found]
+                values[name] = np.array(follows, object if name in self.texts else np.int32)[at]
+        return values
 
 
 def wkb_array(part: Regions, geobox: GeoBox) -> pa.Array:

@@ -12,7 +12,7 @@ from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.raster.files import complete_or_absent
 from geoseg.vector.regions import Regions
-from geoseg.vector.table import PolygonTable
+from geoseg.vector.table import ByClass, PolygonTable
 
 LAYER = "landcover"
 FORMATS = {
@@ -34,6 +34,7 @@ def write_polygons(
     *,
     layer: str = LAYER,
     split: bool = False,
+    more: ByClass | None = None,
 ) -> int:
     """Write polygons as they come, and return how many.
 
@@ -50,6 +51,8 @@ def write_polygons(
         Name of the layer where the format has one.
     split
         Shapefile only: ``OUT_1.shp``, ``OUT_2.shp``, ... of at most 2 GB each, instead of ``OUT.shp``.
+    more
+        Further columns, at the end, which follow from the class: for each class value that occurs, name to number or text.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def write_polygons(
     final = first_file(path, split=split)
     writer = importlib.import_module(f"geoseg.vector.{FORMATS[final.suffix.lower()]}")
     options: dict[str, Any] = {"split": True} if split else {}
-    table = PolygonTable(regions, geobox, legend, layer)
+    table = PolygonTable(regions, geobox, legend, layer, more)
     with complete_or_absent(final) as temporary, failures(final, table):
         writer.write(temporary, table, **options)
         _clear(final, temporary, split)

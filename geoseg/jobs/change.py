@@ -1,0 +1,265 @@
+"""Change: two class maps to what became what. Open, measure the shift, decide, drop small places, write, count, tell.
+
+maps -> one grid, one legend -> (shift) -> rules, block by block -> (small places, after the seams) -> change.tif ->
+transitions.csv -> (zones.csv) -> polygons -> item, page, run.json.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoseg.cluster.connect import ClusterSettings, connect
+from geoseg.compare.blocks import BlockWork, Compared, Map, find_small, tiles_of
+from geoseg.compare.change_legend import change_legend
+from geoseg.compare.decide import Decider, Dropped, Rules
+from geoseg.compare.maps import Pair, Source, open_pair
+from geoseg.compare.places import PlaceFinder, SmallPlaces, lattice_of
+from geoseg.compare.settings import ChangeSettings
+from geoseg.compare.transition import TransitionCounter, Transitions
+from geoseg.errors import InputRefused, UsageError
+from geoseg.jobs.change_products import ChangeFacts, write_products
+from geoseg.jobs.folder import run_folder
+from geoseg.jobs.sieve import minimum_of
+from geoseg.legend import Legend
+from geoseg.raster.align import pixel_metres
+from geoseg.raster.classes import ClassRaster
+from geoseg.raster.overview import step_for
+from geoseg.raster.write import write_codes
+from geoseg.vector.threads import in_order
+
+NAMES = (
+    "change.tif", "change.tif.aux.xml", "change.qml", "transitions.csv", "zones.csv", "polygons.gpkg", "item.json",
+    "report.html", "run.json",
+)  # fmt: skip
+"""What a run may leave."""
+
+Report = Callable[[str, int, int], None]
+"""Called with the step, what is done of it, and all."""
+
+_PICTURE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResult:
+    """Where the outputs are, the transitions after all rules and before any, and what ``run.json`` says."""
+
+    folder: Path
+    transitions: Transitions = field(repr=False)
+    naive: Transitions = field(repr=False)
+    run: dict[str, Any] = field(repr=False)
+
+    @property
+    def statement(self) -> str:
+        """What can be said of the change, in a sentence."""
+        return str(self.run["statement"])
+
+
+def change(
+    before: Source,
+    after: Source,
+    out: str | Path,
+    *,
+    settings: ChangeSettings | None = None,
+    on_progress: Report | None = None,
+    **options: Any,
+) -> ChangeResult:
+    """Compare two class maps.
+
+    Parameters
+    ----------
+    before, after
+        Class rasters of any origin, or folders of segment runs; see :func:`geoseg.compare.maps.open_maps` for grids and
+        legends that differ.
+    out
+        Folder for ``change.tif`` (uint16, before * 256 + after), ``transitions.csv``, ``polygons.gpkg``, ``item.json``,
+        ``report.html`` and ``run.json``; ``zones.csv`` where there are zones.
+    settings, options
+        :class:`ChangeSettings`, whole or as keywords: ``align=True``, ``min_area=1000``, ``tolerance=1``.
+    on_progress
+        Called after each tile with the step, the tiles that are done, and all.
+
+    Raises
+    ------
+    InputRefused
+        ``GRID``, ``LEGEND``: see :func:`geoseg.compare.maps.open_maps`. ``SHIFT``: the maps lie too far beside each other.
+        ``CONFIDENCE``, ``PROBABILITIES``: what a rule needs is not there.
+    Conflict
+        ``EXISTS``, ``INPUT``: an output would replace a file.
+    """
+    settings = ChangeSettings.either(settings, options)
+    read = [source.path if isinstance(source, ClassRaster) else source for source in (before, after)]
+    with run_folder(out, NAMES, inputs=[*read, settings.zones], overwrite=settings.overwrite) as folder:
+        started = time.monotonic()
+        pair = open_pair(
+            before, after, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
+            assume_crs=settings.assume_crs,
+        )  # fmt: skip
+        run = _Run(pair, settings, folder, on_progress or _silent)
+        run.seconds["open"] = round(time.monotonic() - started, 3)
+        made = run.go()
+    return ChangeResult(Path(out), *made)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One execution: the state that the steps of the main path share."""
+
+    pair: Pair
+    settings: ChangeSettings
+    folder: Path
+    report: Report
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def go(self) -> tuple[Transitions, Transitions, dict[str, Any]]:
+        s, pair = self.settings, self.pair
+        self.check()
+        shift = self.timed("shift", self.shift)
+        with connect(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as pool:
+            alone = not s.workers and s.scheduler is None
+            run: Map = partial(in_order, threads=s.threads) if alone else pool.in_order
+            rules = Rules(s.tolerance, s.confidence_min, s.joint_min)
+            step = step_for(pair.geobox.shape, _PICTURE)
+            work = BlockWork(Decider(pair, rules), PlaceFinder(pair.geobox, s.connectivity), step, packed=not alone)
+            small = self.timed("small", lambda: self.small(work, run)) if s.min_area.any else None
+            writer = _Writer(self, work, small)
+            self.timed("change", lambda: writer.write(run))
+            facts = writer.facts(shift)
+            record = write_products(facts, self.folder, run, self.timed)
+        return writer.transitions, writer.naive, record
+
+    def check(self) -> None:
+        """Refuse rules that nothing is there for, before anything is computed."""
+        s, pair = self.settings, self.pair
+        layers = (pair.before, pair.after)
+        if s.confidence_min and all(layer.confidence is None for layer in layers):
+            remedy = "Name folders of runs made with geoseg segment --confidence"
+            raise InputRefused.of("CONFIDENCE", pair.before.path, "no map has a confidence", remedy)
+        if s.joint_min:
+            lack = next((layer for layer in layers if layer.probabilities is None), None)
+            if lack:
+                remedy = "Name folders of runs made with geoseg segment --probabilities"
+                raise InputRefused.of("PROBABILITIES", lack.path, "the map has no probabilities", remedy)
+            moved = next((layer for layer in layers if layer.placed.offset is None), None)
+            if moved:
+                what, remedy = "probabilities are not warped, and its grid is another", "Segment both dates on one grid"
+                raise InputRefused.of("PROBABILITIES", moved.path, what, remedy)
+        if s.zone_field and not s.zones:
+            raise UsageError.of("ZONES", s.zone_field, "is a column of no zones", "Name the file with --zones")
+
+    def shift(self) -> Any:
+        """How far AFTER lies beside BEFORE; refused where that is more than was allowed."""
+        from geoseg.compare.shift import class_layers, measure_shift
+
+        pair, limit = self.pair, self.settings.max_shift
+        values = pair.legend.values
+
+        def layers(date: int) -> Any:
+            return lambda window: class_layers(pair.read(window)[date], values)
+
+        if not values:
+            return None
+        found = measure_shift(layers(0), layers(1), pair.geobox, pixel_metres=pixel_metres(pair.geobox))
+        if found is not None and limit and found.px > limit:
+            what = f"lies {found} beside {pair.before.path}"
+            remedy = f"Register the maps, or allow it with --max-shift {np.ceil(found.px * 10) / 10:g}"
+            raise InputRefused.of("SHIFT", pair.after.path, what, remedy)
+        return found
+
+    def small(self, work: BlockWork, run: Map) -> SmallPlaces:
+        """The changed places that are too small."""
+        pair, codes = self.pair, np.arange(1 << 16)
+        minimum = minimum_of(lattice_of(pair.geobox), pair.legend, self.settings.min_area)
+        tiles = tiles_of(pair.geobox.shape, self.settings.block_size)
+        return find_small(work, tiles, minimum.least[codes & 255], self.told("small", len(list(tiles)), run))
+
+    def told(self, step: str, total: int, run: Map) -> Map:
+        """The same map, which says after each item how far it is."""
+
+        def tell(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+            for done, result in enumerate(run(function, items), start=1):
+                self.report(step, done, total)
+                yield result
+
+        return tell
+
+    def timed(self, name: str, step: Callable[[], Any]) -> Any:
+        started = time.monotonic()
+        try:
+            return step()
+        finally:
+            self.seconds[name] = round(time.monotonic() - started, 3)
+
+
+class _Writer:
+    """Writes change.tif from top to bottom, and adds up what the tiles counted."""
+
+    def __init__(self, run: _Run, work: BlockWork, small: SmallPlaces | None) -> None:
+        self.run, self.work, self.small = run, work, small
+        pair = run.pair
+        self.naive = self.transitions = TransitionCounter(pair.geobox, pair.legend, lattice_of(pair.geobox)).result()
+        self.dropped = Dropped(min_area_px=small.n_pixels if small else 0)
+        shape = [-(-n // work.step) for n in pair.geobox.shape]
+        self.before, self.after = np.zeros((2, *shape), np.uint8)
+        self.picture = np.zeros(shape, np.uint16)
+
+    def write(self, run: Map) -> None:
+        """Decide on every tile, and write the codes."""
+        facts = ChangeFacts.of(self.run.pair, self.run.settings)
+        write_codes(
+            self.run.folder / "change.tif", self.run.pair.geobox, self._strips(run), legend=self._legend,
+            description="change, before * 256 + after", tags=facts.tags, threads=self.run.settings.threads,
+        )  # fmt: skip
+
+    def facts(self, shift: Any) -> ChangeFacts:
+        """What is known when the raster is written."""
+        return ChangeFacts.of(
+            self.run.pair, self.run.settings, shift=shift, naive=self.naive, transitions=self.transitions,
+            dropped=self.dropped, small=self.small, overview=(self.before, self.after, self.picture),
+            seconds=self.run.seconds,
+        )  # fmt: skip
+
+    def _legend(self) -> tuple[Legend, dict[int, int]]:
+        pair = self.run.pair
+        self.naive.refuse_strays(f"{pair.before.path} or {pair.after.path}")
+        counts = self.transitions.codes()
+        rows, cols = pair.geobox.shape
+        return change_legend(pair.legend, counts), {0: rows * cols - sum(counts.values()), **counts}
+
+    def _strips(self, run: Map) -> Iterator[tuple[int, np.ndarray]]:
+        shape = self.run.pair.geobox.shape
+        tiles = list(tiles_of(shape, self.run.settings.block_size))
+        tables = self.small.tables if self.small else [None] * len(tiles)
+        told = self.run.told("change", len(tiles), run)
+        strip: np.ndarray | None = None
+        for done in told(self.work.compare, zip(tiles, tables, strict=True)):
+            window = done.window
+            if strip is None:
+                strip = np.empty((window.height, shape[1]), np.uint16)
+            codes = done.unpacked()
+            strip[:, window.col : window.col + window.width] = codes
+            self._add(done, codes)
+            if window.col + window.width == shape[1]:
+                yield window.row, strip
+                strip = None
+
+    def _add(self, done: Compared, codes: np.ndarray) -> None:
+        self.naive += done.naive
+        self.transitions += done.transitions
+        self.dropped += done.dropped
+        step, window = self.work.step, done.window
+        row, col = -(-window.row // step), -(-window.col // step)
+        high, wide = done.overview[0].shape
+        place = np.s_[row : row + high, col : col + wide]
+        self.before[place], self.after[place] = done.overview
+        self.picture[place] = codes[-window.row % step :: step, -window.col % step :: step]
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Report nothing."""

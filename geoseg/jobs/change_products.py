@@ -1,0 +1,218 @@
+"""Change products: tables, polygons, item, page and record of a change, made when its raster is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+import geoseg
+from geoseg.compare.blocks import Map
+from geoseg.compare.change_legend import change_legend, from_to
+from geoseg.compare.decide import Codes, Dropped, changed_only
+from geoseg.compare.maps import NO_CONFIDENCE, Bytes, MapLayer, Pair
+from geoseg.compare.places import SmallPlaces
+from geoseg.compare.settings import ChangeSettings
+from geoseg.compare.tables import write_transitions, write_zones, zone_facts
+from geoseg.compare.transition import Transitions
+from geoseg.grid.geobox import GeoBox, Window
+from geoseg.legend import Legend
+from geoseg.raster.align import crs_name
+from geoseg.raster.band import Band
+from geoseg.raster.classes import ClassRaster
+from geoseg.raster.env import gdal_env
+from geoseg.raster.files import write_durable
+from geoseg.raster.tiles import usable_threads
+from geoseg.vector.coverage import coverage_of
+from geoseg.vector.polygonize import iter_polygons
+from geoseg.vector.simplify import SimplifySettings, simplify
+from geoseg.vector.write import write_polygons
+from geoseg.vector.zones import count_zones, read_zones
+
+_ELSEWHERE = {"block_size", "workers", "scheduler", "threads", "overwrite", "zones"}
+"""Settings that say where the work is done, not what comes of it; zones are named without their folder."""
+
+_NOTHING = Dropped()
+
+Timed = Callable[[str, Callable[[], Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """What is known of a change when its raster is written; ``overview`` is before, after and codes, small."""
+
+    pair: Pair
+    settings: ChangeSettings
+    run_id: str
+    shift: Any = None
+    naive: Transitions | None = None
+    transitions: Transitions | None = None
+    dropped: Dropped = _NOTHING
+    small: SmallPlaces | None = None
+    overview: tuple[Bytes, Bytes, Codes] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pair: Pair, settings: ChangeSettings, **known: Any) -> Self:
+        """The same with the run's name: equal inputs and settings give equal names."""
+        rules = settings.model_dump(mode="json", exclude=_ELSEWHERE)
+        parts = [geoseg.__version__, pair.before.fingerprint, pair.after.fingerprint, pair.geobox.transform, rules]
+        return cls(pair, settings, hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12], **known)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the raster says of its makers; nothing that changes from run to run."""
+        made = {"TIFFTAG_SOFTWARE": f"geoseg {geoseg.__version__}", "GEOSEG_RUN": self.run_id}
+        for side, layer in (("BEFORE", self.pair.before), ("AFTER", self.pair.after)):
+            made[f"GEOSEG_{side}"] = f"{layer.name}@sha256:{layer.fingerprint[:12]}"
+        return {**made, "GEOSEG_CLASSES": self.pair.legend.to_json()}
+
+
+def write_products(facts: ChangeFacts, folder: Path, run: Map, timed: Timed) -> dict[str, Any]:
+    """Write all but the raster into ``folder``, and return the run's record."""
+    assert facts.transitions is not None
+    write_transitions(folder / "transitions.csv", facts.transitions)
+    zones = timed("zones", lambda: _write_zones(facts, folder)) if facts.settings.zones else None
+    polygons = None
+    if facts.settings.only != "raster":
+        polygons = timed("polygons", lambda: _write_polygons(facts, folder, run))
+    record = record_of(facts, zones, polygons)
+    write_durable(folder / "run.json", (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+    return record
+
+
+def record_of(facts: ChangeFacts, zones: list[dict[str, object]] | None, polygons: int | None) -> dict[str, Any]:
+    """The content of ``run.json``."""
+    transitions, naive, pair = facts.transitions, facts.naive, facts.pair
+    assert transitions is not None and naive is not None
+    s = facts.settings
+    return {
+        "geoseg": geoseg.__version__,
+        "run": facts.run_id,
+        "before": _side(pair.before),
+        "after": _side(pair.after),
+        "grid": {"shape": pair.geobox.shape, "res": pair.geobox.res, "crs": crs_name(pair.geobox)},
+        "classes": [
+            {"value": item.value, "name": item.name, "colour": list(item.colour)} for item in pair.legend.classes
+        ],
+        "area_method": transitions.area_method,
+        "matrix": _matrix(transitions),
+        "naive": _matrix(naive),
+        "by_class": _by_class(transitions),
+        "changed": {
+            "area_ha": transitions.changed_m2 / 1e4, "share": transitions.changed_share,
+            "naive_area_ha": naive.changed_m2 / 1e4, "naive_share": naive.changed_share,
+            "compared_ha": transitions.total_m2 / 1e4,
+        },
+        "shift": facts.shift.to_json() if facts.shift is not None else None,
+        "significance": {
+            "tolerance": s.tolerance, "confidence_min": s.confidence_min, "joint_min": s.joint_min,
+            "min_area": s.min_area.model_dump(mode="json"), "dropped": asdict(facts.dropped),
+        },
+        "errors": None,
+        "statement": _statement(transitions, naive),
+        "zones": zones,
+        "polygons": polygons,
+        "settings": s.model_dump(mode="json"),
+        "notes": list(pair.notes),
+        "seconds": facts.seconds,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changed:
+    """Reads the codes of changed pixels from a change raster, 0 for all others; picklable."""
+
+    raster: ClassRaster
+
+    @classmethod
+    def of(cls, path: Path, geobox: GeoBox, legend: Legend) -> Self:
+        """Of a file that a run has just written."""
+        band = Band("class", str(path), 1, "GTiff", "uint16", 0.0, grid=geobox)
+        return cls(ClassRaster(str(path), geobox, legend, 0, "uint16", band, 0.0))
+
+    def __call__(self, window: Window) -> Codes:
+        """Change codes, uint16 (rows, cols)."""
+        return changed_only(np.asarray(self.raster.read(window), np.uint16))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeastSure:
+    """Reads the smaller one of the two dates' confidences, percent; 0 where neither is known; picklable."""
+
+    pair: Pair
+
+    def __call__(self, window: Window) -> Bytes:
+        """Percent, uint8 (rows, cols)."""
+        known = [item for item in self.pair.read_confidence(window) if item is not None]
+        least = np.minimum.reduce(known)  # "not known" is larger than any percent
+        return np.where(least == NO_CONFIDENCE, 0, least).astype(np.uint8)
+
+
+def _write_polygons(facts: ChangeFacts, folder: Path, run: Map) -> int:
+    """Changed places as polygons, by what ``geoseg polygonize`` does."""
+    assert facts.transitions is not None
+    s, pair = facts.settings, facts.pair
+    codes = [code for code in facts.transitions.codes() if code >> 8 != code & 255]
+    legend = change_legend(pair.legend, codes)
+    read = Changed.of(folder / "change.tif", pair.geobox, legend)
+    sure = any(layer.confidence is not None for layer in (pair.before, pair.after))
+    regions = iter_polygons(
+        read, pair.geobox, nodata=0, connectivity=s.connectivity, block_size=s.block_size, trace_map=run,
+        confidence=LeastSure(pair) if sure else None,
+    )  # fmt: skip
+    outlines = SimplifySettings(s.simplify, s.smooth)
+    simple = simplify(regions, read, pair.geobox, outlines)
+    more = from_to(pair.legend, codes)
+    return write_polygons(folder / "polygons.gpkg", simple, pair.geobox, legend, layer="change", more=more)
+
+
+def _write_zones(facts: ChangeFacts, folder: Path) -> list[dict[str, object]]:
+    assert facts.settings.zones is not None and facts.transitions is not None
+    pair = facts.pair
+    zones = read_zones(facts.settings.zones, pair.geobox, field=facts.settings.zone_field)
+    rule = coverage_of("auto")
+    codes = change_legend(pair.legend, facts.transitions.codes())
+    read = Changed.of(folder / "change.tif", pair.geobox, codes).raster.read
+    with gdal_env(threads=usable_threads()):
+        sums = count_zones(read, pair.geobox, zones, rule)
+    method = f"{facts.transitions.area_method}; {rule.method}"
+    write_zones(folder / "zones.csv", zones, sums, pair.legend, method)
+    return zone_facts(zones, sums)
+
+
+def _side(layer: MapLayer) -> dict[str, Any]:
+    return {
+        "name": layer.name, "path": Path(layer.path).name, "datetime": layer.datetime,
+        "fingerprint": layer.fingerprint, "notes": list(layer.notes),
+    }  # fmt: skip
+
+
+def _matrix(transitions: Transitions) -> dict[str, Any]:
+    return {"n_pixels": transitions.n_pixels.tolist(), "area_ha": (transitions.area_m2 / 1e4).tolist()}
+
+
+def _by_class(transitions: Transitions) -> list[dict[str, Any]]:
+    named = ("before_ha", "after_ha", "gain_ha", "loss_ha", "net_ha", "persistence_ha")
+    return [
+        {"class_name": row.class_name, **dict(zip(named, (value / 1e4 for value in row[2:]), strict=True))}
+        for row in transitions.by_class()
+    ]
+
+
+def _statement(transitions: Transitions, naive: Transitions) -> str:
+    """What can be said without knowing the maps' errors."""
+    if not transitions.total_m2:
+        return "No pixel has a class at both dates, so nothing can be said of change."
+    said = f"{transitions.changed_share:.1%} of the compared area has another class"
+    if naive.changed_share != transitions.changed_share:
+        said += f" ({naive.changed_share:.1%} before the rules)"
+    unknown = "how much of that the maps' own errors make is not known without their accuracy"
+    return f"{said}; {unknown} (--before-errors, --after-errors)."
