@@ -1,0 +1,283 @@
+"""Sample: a class raster to random pixels that a person labels. Open, count, allocate, draw, write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import geoseg
+from geoseg.accuracy.design import ADVISED_MINIMUM, allocate, expected_error, samples_needed, shares_of
+from geoseg.accuracy.draw import Border, Census, Drawn, Frame, count, draw, widest_reach
+from geoseg.accuracy.samples import UNLABELLED, Samples, Stratum
+from geoseg.accuracy.samples_file import write_samples
+from geoseg.accuracy.settings import MOST_REACH, SampleSettings
+from geoseg.accuracy.strata import Part, Rule, decide, read_groups
+from geoseg.accuracy.transitions import all_pairs, is_change, is_persistence
+from geoseg.config import PerClass
+from geoseg.errors import InputRefused, UsageError
+from geoseg.jobs.outputs import check_files
+from geoseg.legend import MOST, Legend
+from geoseg.raster.classes import ClassRaster, open_classes
+from geoseg.raster.env import gdal_env
+from geoseg.raster.identity import sample_file
+from geoseg.raster.tiles import usable_threads
+from geoseg.vector.lattice import Lattice
+
+PIXEL_RULE = (
+    "Pixels were drawn at random without replacement, those of one stratum with one probability (incl_prob). "
+    "A sample is the square of its pixel: label the class that covers most of it."
+)
+_ORDER = 1 << 20
+"""Seeds the order of the samples; no stratum has this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleResult:
+    """The file, its strata with how many pixels each was to give and gave, and what to expect of it.
+
+    ``expected_error`` is the standard error of the overall accuracy if the stated user's accuracies are right; None
+    where none were stated or a stratum has one sample only.
+    """
+
+    path: Path
+    total: int
+    strata: tuple[Stratum, ...]
+    area_method: str
+    expected_error: float | None
+    notes: tuple[str, ...]
+    samples: Samples = field(repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """The same for JSON."""
+        strata = [{**asdict(stratum), "incl_prob": stratum.incl_prob} for stratum in self.strata]
+        told = {"path": str(self.path), "total": self.total, "strata": strata, "area_method": self.area_method}
+        return {**told, "expected_error": self.expected_error, "notes": list(self.notes)}
+
+
+def sample(
+    mask: ClassRaster | str | Path, out: str | Path, *, settings: SampleSettings | None = None, **options: Any
+) -> SampleResult:
+    """Draw a stratified random sample of a mask's pixels and write it with its design, to be labelled.
+
+    Strata are the classes, of a change map the transitions; groups of them (``group``, ``group_below``); and the pixels
+    near borders (``buffer``, ``buffer_m``). Of each, pixels are drawn without replacement, with one probability; the
+    same seed and map give the same pixels, whatever the blocks and threads, and the pixels of a smaller ``total`` are
+    among those of a larger one. Areas of strata and pixels are true, whatever the CRS.
+
+    Parameters
+    ----------
+    mask
+        A class raster of any origin, what :func:`geoseg.raster.classes.open_classes` gave, or the folder of a run.
+    out
+        The GeoPackage to write: layer ``samples`` with a ``reference`` column to fill (in QGIS from a list of the
+        classes; the form does not tell the map's class), tables ``design`` and ``design_facts``.
+    settings, options
+        :class:`geoseg.accuracy.settings.SampleSettings`, whole or as keywords: ``total=500``, ``allocation="neyman"``.
+
+    Raises
+    ------
+    InputRefused
+        The raster is none of classes, or no pixel has one.
+    UsageError
+        ``FORMAT``: the output's name does not end in .gpkg. ``LEGEND``: no class of a name that was given. ``TOTAL``:
+        fewer samples than strata, or than their minimum. ``STRATA``, ``BUFFER``: groups or a buffer that cannot be.
+    Conflict
+        ``EXISTS``, ``INPUT``: the output would replace a file.
+
+    Notes
+    -----
+    Memory: a few strips of about ``block_size`` x ``block_size`` pixels, and the samples.
+    """
+    settings = SampleSettings.either(settings, options)
+    out = Path(out)
+    if out.suffix.lower() != ".gpkg":
+        raise UsageError.of("FORMAT", out, "samples are a GeoPackage, and its name does not say so", "Name it .gpkg")
+    path = Path(mask.path) if isinstance(mask, ClassRaster) else mask_of(mask)
+    check_files([out], [path], overwrite=settings.overwrite)
+    if not isinstance(mask, ClassRaster):
+        mask = open_classes(path, band=settings.band, nodata=settings.nodata, assume_crs=settings.assume_crs)
+    change = _is_change(mask, settings.change)
+    lattice = Lattice(mask.geobox)
+    threads = settings.threads or usable_threads()
+    frame = Frame(mask.read, lattice, mask.nodata, _border(mask.legend, lattice, settings, change))
+    with gdal_env(threads=1):
+        census = count(frame, block_size=settings.block_size, threads=threads)
+        parts = decide(census.cells, mask.legend, _rule(mask.legend, lattice, settings, change))
+        design = _allocate(path, census, parts, lattice, settings)
+        drawn = draw(frame, census, parts, [s.sampled for s in design.strata], seed=settings.seed, threads=threads)
+    legend = all_pairs(mask.legend) if change else mask.legend
+    facts = _facts(path, mask, settings, design, lattice) | {"is_change": json.dumps(change)}
+    made = _samples(drawn, design, mask, legend, facts, settings.seed)
+    write_samples(out, made, mask.geobox, squares=settings.squares)
+    notes = (*mask.notes, *design.notes)
+    return SampleResult(out, len(made), design.strata, lattice.method, design.expected_error, notes, made)
+
+
+def mask_of(path: str | Path) -> Path:
+    """The class raster of a run's folder (``mask.tif`` or ``change.tif``); a path to anything else as it is."""
+    path = Path(path)
+    there = [path / name for name in ("mask.tif", "change.tif") if (path / name).is_file()] if path.is_dir() else []
+    return there[0] if there else path
+
+
+@dataclass(frozen=True, slots=True)
+class _Design:
+    """Strata with their samples, and what is known of them."""
+
+    strata: tuple[Stratum, ...]
+    total: int
+    minimum: int
+    expected_error: float | None
+    notes: tuple[str, ...]
+
+
+def _is_change(mask: ClassRaster, stated: bool | None) -> bool:
+    if stated and not all(value >> 8 and value & 255 for value in mask.legend.values):
+        what = "has classes that are no transitions (from * 256 + to)"
+        raise UsageError.of("CHANGE", mask.path, what, "Leave --change out")
+    return is_change(mask.legend) if stated is None else stated
+
+
+def _rule(legend: Legend, lattice: Lattice, settings: SampleSettings, change: bool) -> Rule:
+    kept = frozenset(legend.value_of(name) for name in settings.classes) or frozenset(range(MOST + 1))
+
+    def other(value: int) -> str:
+        return "other classes" if not change else "other persistence" if is_persistence(value) else "other changes"
+
+    border = "near change" if change and not settings.buffer_around else "border"
+    if settings.buffer_around:
+        border = "near " + ", ".join(legend.names[legend.value_of(name)] for name in settings.buffer_around)
+    least = int(np.ceil(settings.group_below / lattice.unit_m2))
+    return Rule(kept, read_groups(settings.group, legend), least, border, other)
+
+
+def _border(legend: Legend, lattice: Lattice, settings: SampleSettings, change: bool) -> Border | None:
+    limit = settings.buffer or settings.buffer_m
+    if not limit:
+        return None
+    around = None
+    if settings.buffer_around or change:
+        around = np.zeros(MOST + 1, bool)
+        around[[legend.value_of(name) for name in settings.buffer_around]] = True
+        if not settings.buffer_around:
+            around[[value for value in legend.values if not is_persistence(value)]] = True
+    reach = widest_reach(lattice, limit) if settings.buffer_m else limit
+    if not 1 <= reach <= MOST_REACH:
+        what = f"the buffer spans {reach:.3g} pixels, and 1 to {MOST_REACH} are possible"
+        raise UsageError.of("BUFFER", f"{limit:g}", what, "Give another width, or one in pixels")
+    return Border(limit, bool(settings.buffer_m), around, int(reach))
+
+
+def _allocate(path: Path, census: Census, parts: Sequence[Part], lattice: Lattice, settings: SampleSettings) -> _Design:
+    """How many samples each stratum gets; says where a stratum gives all it has."""
+    if not parts:
+        raise InputRefused.of("CLASSES", path, "no pixel has a class that is sampled", "Check --class and --nodata")
+    n_pixels = [sum(int(census.cells.n_pixels[cell]) for cell in part.cells) for part in parts]
+    area = [sum(int(census.cells.units[cell]) for cell in part.cells) * lattice.unit_m2 for part in parts]
+    accuracy = _accuracies(parts, settings.users_accuracy) if settings.users_accuracy.any else None
+    if settings.total is not None:
+        total = settings.total
+    else:
+        assert accuracy is not None and settings.standard_error is not None
+        total = max(samples_needed(area, accuracy, settings.standard_error), 2 * len(parts))
+    minimum = _minimum(total, len(parts), settings.min_per_class)
+    shares = shares_of(settings.allocation, area if sum(area) else n_pixels, accuracy)
+    got = allocate(total, n_pixels, shares, minimum=minimum)
+    strata = tuple(
+        Stratum(part.value, part.name, part.map_class, n, m2, drawn, part.classes)
+        for part, n, m2, drawn in zip(parts, n_pixels, area, got, strict=True)
+    )
+    error = expected_error(area, accuracy, got) if accuracy is not None else float("nan")
+    notes = _shortfalls(strata, total, minimum, shares)
+    return _Design(strata, total, minimum, None if np.isnan(error) else error, notes)
+
+
+def _minimum(total: int, strata: int, stated: int | None) -> int:
+    if total < strata:
+        what = f"{total} samples for {strata} strata"
+        raise UsageError.of("TOTAL", "sample", what, "Raise --total, or join strata with --group or --group-below")
+    if stated is None:
+        return max(min(ADVISED_MINIMUM, total // (2 * strata)), 1)
+    if stated * strata > total:
+        what = f"{strata} strata of {stated} samples at least are {stated * strata}, and --total is {total}"
+        raise UsageError.of("TOTAL", "sample", what, "Raise --total, or lower --min-per-class")
+    return max(stated, 1)
+
+
+def _shortfalls(strata: Sequence[Stratum], total: int, minimum: int, shares: np.ndarray) -> tuple[str, ...]:
+    """Strata that are taken whole, and those that say nothing of their spread."""
+    even = total * shares / max(float(shares.sum()), 1e-300)
+    notes = [
+        f"{s.name}: all of its {s.n_pixels} pixels are taken, {max(minimum, round(share))} were due"
+        for s, share in zip(strata, even.tolist(), strict=True)
+        if s.sampled == s.n_pixels and s.n_pixels < max(minimum, round(share))
+    ]
+    drawn = sum(s.sampled for s in strata)
+    if drawn < total:
+        notes.append(f"the map has {drawn} pixels, and all are taken: {total} were asked for")
+    notes += [
+        f"{s.name}: one sample tells no standard error; raise --total or --min-per-class, or group it"
+        for s in strata
+        if s.sampled == 1 < s.n_pixels
+    ]
+    return tuple(notes)
+
+
+def _accuracies(parts: Sequence[Part], stated: PerClass) -> list[float]:
+    """The stated user's accuracy of each stratum, by its name or value."""
+    known = {part.name.casefold(): i for i, part in enumerate(parts)}
+    known |= {str(part.value): i for i, part in enumerate(parts) if str(part.value) not in known}
+    made = [stated.others] * len(parts)
+    for name, number in stated.classes.items():
+        if name.strip().casefold() not in known:
+            there = ", ".join(part.name for part in parts)
+            raise UsageError.of("LEGEND", name, "no stratum of this name", f"The strata are: {there}")
+        made[known[name.strip().casefold()]] = number
+    for part, number in zip(parts, made, strict=True):
+        if not number:
+            what = "no user's accuracy is stated"
+            raise UsageError.of("ACCURACY", part.name, what, "State it, or one for all others: --users-accuracy 0.8")
+    return made
+
+
+def _facts(
+    path: Path, mask: ClassRaster, settings: SampleSettings, design: _Design, lattice: Lattice
+) -> dict[str, str]:
+    """What the file says of the design, as text."""
+    rows, cols = mask.geobox.shape
+    own = settings.model_dump(mode="json", exclude={"threads", "block_size", "overwrite", "squares", "change"})
+    return {
+        "geoseg": geoseg.__version__,
+        "mask": path.name,
+        "fingerprint": sample_file(mask.path),
+        "seed": str(settings.seed),
+        "allocation": settings.allocation,
+        "total": str(sum(s.sampled for s in design.strata)),
+        "min_per_class": str(design.minimum),
+        "area_method": lattice.method,
+        "pixel_rule": PIXEL_RULE,
+        "grid": json.dumps({"shape": [rows, cols], "transform": list(mask.geobox.transform)}),
+        "settings": json.dumps(own, sort_keys=True, ensure_ascii=False),
+    }
+
+
+def _samples(
+    drawn: Drawn, design: _Design, mask: ClassRaster, legend: Legend, facts: dict[str, str], seed: int
+) -> Samples:
+    """The samples in random order, so that whoever labels the first ones labels some of every stratum."""
+    order = np.random.default_rng([seed, _ORDER]).permutation(len(drawn.row))
+    row, col = drawn.row[order], drawn.col[order]
+    a, b, c, d, e, f = mask.geobox.transform
+    values = np.array([stratum.value for stratum in design.strata], np.int64)
+    area = np.asarray(drawn.units[order] * Lattice(mask.geobox).unit_m2, np.float64)
+    return Samples(
+        np.arange(1, len(row) + 1, dtype=np.int64), row, col,
+        c + a * (col + 0.5) + b * (row + 0.5), f + d * (col + 0.5) + e * (row + 0.5),
+        values[drawn.part[order]], drawn.value[order], area,
+        np.full(len(row), UNLABELLED, np.int64), ("",) * len(row), design.strata, legend, facts, mask.geobox.crs,
+    )  # fmt: skip
