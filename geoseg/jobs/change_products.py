@@ -22,6 +22,7 @@ from geoseg.compare.settings import ChangeSettings
 from geoseg.compare.tables import write_transitions, write_zones, zone_facts
 from geoseg.compare.transition import Transitions
 from geoseg.grid.geobox import GeoBox, Window
+from geoseg.jobs.change_pages import write_change_item, write_change_page
 from geoseg.legend import Legend
 from geoseg.raster.align import crs_name
 from geoseg.raster.band import Band
@@ -29,6 +30,7 @@ from geoseg.raster.classes import ClassRaster
 from geoseg.raster.env import gdal_env
 from geoseg.raster.files import write_durable
 from geoseg.raster.tiles import usable_threads
+from geoseg.report.change_figures import ChangeOverview
 from geoseg.vector.coverage import coverage_of
 from geoseg.vector.polygonize import iter_polygons
 from geoseg.vector.simplify import SimplifySettings, simplify
@@ -83,6 +85,12 @@ def write_products(facts: ChangeFacts, folder: Path, run: Map, timed: Timed) -> 
     if facts.settings.only != "raster":
         polygons = timed("polygons", lambda: _write_polygons(facts, folder, run))
     record = record_of(facts, zones, polygons)
+    changes = change_legend(facts.pair.legend, facts.transitions.codes())
+    page = facts.settings.only != "raster"
+    write_change_item(folder, record, facts.pair.geobox, changes, page=page)
+    if page:
+        overview = ChangeOverview(*facts.overview) if facts.overview else None
+        timed("report", lambda: write_change_page(folder, record, facts.pair.legend, changes, overview))
     write_durable(folder / "run.json", (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
     return record
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,10 +34,10 @@ _MLM_KEPT = (
     "mlm:name", "mlm:architecture", "mlm:framework", "mlm:tasks", "mlm:input", "mlm:output", "mlm:hyperparameters",
 )  # fmt: skip
 _UNKNOWN_TIME = ("1900-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
-_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What a file of a run is; ``same`` says that equal inputs give equal bytes, so that a checksum may stand."""
 
     file: str
@@ -47,15 +48,15 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "mask": _Kind("mask.tif", "Class map", _COG, ("data",)),
-    "confidence": _Kind("confidence.tif", "Confidence of the class, in percent", _COG, ("data",)),
-    "probabilities": _Kind("probabilities.zarr", "Probability of each class", "application/vnd+zarr", ("data",), False),
-    "polygons": _Kind("polygons.gpkg", "Polygons with areas", "application/geopackage+sqlite3", ("data",)),
-    "areas": _Kind("areas.csv", "Area of each class", "text/csv", ("data",)),
-    "style": _Kind("mask.qml", "Style for QGIS", "application/xml", ("metadata",)),
-    "names": _Kind("mask.tif.aux.xml", "Names and attribute table", "application/xml", ("metadata",)),
-    "report": _Kind("report.html", "Report", "text/html", ("metadata",), False),
-    "run": _Kind("run.json", "Provenance and timings", "application/json", ("metadata",), False),
+    "mask": Kind("mask.tif", "Class map", COG, ("data",)),
+    "confidence": Kind("confidence.tif", "Confidence of the class, in percent", COG, ("data",)),
+    "probabilities": Kind("probabilities.zarr", "Probability of each class", "application/vnd+zarr", ("data",), False),
+    "polygons": Kind("polygons.gpkg", "Polygons with areas", "application/geopackage+sqlite3", ("data",)),
+    "areas": Kind("areas.csv", "Area of each class", "text/csv", ("data",)),
+    "style": Kind("mask.qml", "Style for QGIS", "application/xml", ("metadata",)),
+    "names": Kind("mask.tif.aux.xml", "Names and attribute table", "application/xml", ("metadata",)),
+    "report": Kind("report.html", "Report", "text/html", ("metadata",), False),
+    "run": Kind("run.json", "Provenance and timings", "application/json", ("metadata",), False),
 }
 
 
@@ -110,20 +111,43 @@ def build_item(facts: ItemFacts, folder: str | Path, *, pending: Sequence[str] =
     dict
         A STAC Item, ready for JSON. Files whose bytes are the same for the same inputs have checksum and size.
     """
-    place = footprint(facts.geobox)
+    assets = assets_of(_KINDS, folder, pending, partial(_bands, facts=facts))
+    return item_of(f"{facts.scene}-{facts.run_id}", facts.geobox, _properties(facts), assets)
+
+
+def item_of(name: str, geobox: GeoBox, properties: dict[str, Any], assets: dict[str, Any]) -> dict[str, Any]:
+    """An Item of these properties and assets; its id is the name, made safe."""
+    place = footprint(geobox)
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": _EXTENSIONS,
-        "id": f"{_identifier(facts.scene)}-{facts.run_id}",
+        "id": _identifier(name),
         "geometry": place[0] if place else None,
-        "properties": _properties(facts),
+        "properties": properties,
         "links": [],
-        "assets": _assets(facts, Path(folder), pending),
+        "assets": assets,
     }
     if place:
         item["bbox"] = place[1]
     return item
+
+
+def assets_of(
+    kinds: Mapping[str, Kind], folder: str | Path, pending: Sequence[str], more: Callable[[str], dict[str, Any]]
+) -> dict[str, Any]:
+    """The files of a folder that are there or pending, as assets; ``more`` says what else is known of one, by its key."""
+    assets: dict[str, Any] = {}
+    for key, kind in kinds.items():
+        path = Path(folder) / kind.file
+        if not path.exists() and kind.file not in pending:
+            continue
+        assets[key] = {
+            "href": f"./{kind.file}", "title": kind.title, "type": kind.media_type, "roles": list(kind.roles), **more(key),
+        }  # fmt: skip
+        if kind.same:
+            assets[key] |= {"file:size": path.stat().st_size, "file:checksum": _multihash(path)}
+    return assets
 
 
 def write_item(path: str | Path, item: Mapping[str, Any]) -> None:
@@ -135,10 +159,10 @@ def _properties(facts: ItemFacts) -> dict[str, Any]:
     card = facts.card.get("properties", {})
     classes, model = len(facts.legend.classes), facts.model or "a network"
     return {
-        **_times(facts.datetime),
+        **times_of(facts.datetime),
         "title": f"Class map of {facts.scene}",
         "description": f"{classes} classes, predicted pixel by pixel from {facts.scene} by {model}",
-        **_projection(facts.geobox),
+        **projection(facts.geobox),
         "processing:software": dict(facts.software),
         "processing:lineage": f"Predicted from {', '.join(facts.inputs) or facts.scene} with {model}",
         "geoseg:run": facts.run_id,
@@ -149,13 +173,18 @@ def _properties(facts: ItemFacts) -> dict[str, Any]:
     }
 
 
-def _times(taken: str | None) -> dict[str, Any]:
-    """``datetime`` in UTC; where it is unknown STAC wants a range that holds it."""
+def times_of(taken: str | None) -> dict[str, Any]:
+    """``datetime`` in UTC; where it is unknown STAC wants a range that holds it, and of two dates theirs."""
     moment = _parsed(taken)
-    if moment is None:
-        start, end = _UNKNOWN_TIME
-        return {"datetime": None, "start_datetime": start, "end_datetime": end}
-    return {"datetime": moment.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+    if moment is not None:
+        return {"datetime": _said(moment)}
+    dates = [found for part in (taken or "").split("/") if (found := _parsed(part))]
+    start, end = (_said(min(dates)), _said(max(dates))) if len(dates) == 2 else _UNKNOWN_TIME
+    return {"datetime": None, "start_datetime": start, "end_datetime": end}
+
+
+def _said(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _parsed(taken: str | None) -> datetime | None:
@@ -166,7 +195,8 @@ def _parsed(taken: str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
-def _projection(geobox: GeoBox) -> dict[str, Any]:
+def projection(geobox: GeoBox) -> dict[str, Any]:
+    """The grid, as the projection extension says it."""
     crs = rasterio.crs.CRS.from_wkt(geobox.crs)
     authority = crs.to_authority(confidence_threshold=90)
     return {
@@ -176,21 +206,6 @@ def _projection(geobox: GeoBox) -> dict[str, Any]:
         "proj:transform": list(geobox.transform),
         "proj:bbox": list(geobox.bounds),
     }
-
-
-def _assets(facts: ItemFacts, folder: Path, pending: Sequence[str]) -> dict[str, Any]:
-    assets: dict[str, Any] = {}
-    for key, kind in _KINDS.items():
-        path = folder / kind.file
-        if not path.exists() and kind.file not in pending:
-            continue
-        assets[key] = {
-            "href": f"./{kind.file}", "title": kind.title, "type": kind.media_type, "roles": list(kind.roles),
-            **_bands(key, facts),
-        }  # fmt: skip
-        if kind.same:
-            assets[key] |= {"file:size": path.stat().st_size, "file:checksum": _multihash(path)}
-    return assets
 
 
 def _bands(key: str, facts: ItemFacts) -> dict[str, Any]:
