@@ -61,8 +61,7 @@ def read_window(scene: Scene, window: Window, *, threads: int | None = None) -> 
     with gdal_env(allow_remote=scene.allow_remote, threads=threads):
         for start, bands in _runs(scene):
             source.read(bands, window, image[start : start + len(bands)], valid)
-        if scene.quality is not None:
-            flags = scene.quality
+        for flags in scene.flags:
             layer = Band("", flags.path, flags.index, flags.driver, "uint16", grid=flags.grid, variable=flags.variable)
             valid &= ~flagged(source.read_flags(layer, window), flags)
     return image, valid

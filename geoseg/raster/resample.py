@@ -24,6 +24,21 @@ _EXACT = 1e-4
 _TURNED = 0.01
 
 
+_SAME = 0.01
+"""Grids that differ by less than this share of a pixel, anywhere, are one but for their extent."""
+
+
+def on_lattice(source: GeoBox, target: GeoBox) -> bool:
+    """Whether the pixels of two grids are the same squares of ground, so that one is read on the other without resampling."""
+    nested = Nested.of(source, target)
+    if nested is None:
+        return False
+    return all(
+        abs(start - round(start)) < _SAME and abs(scale - 1) * max(size, most) < _SAME
+        for start, scale, size, most in zip(nested.start, nested.scale, target.shape, source.shape, strict=True)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Nested:
     """``source = (target + 0.5) * scale + start - 0.5`` for pixel indices, per axis (rows, cols)."""

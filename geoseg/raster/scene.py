@@ -11,9 +11,11 @@ from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.grid.geobox import GeoBox
 from geoseg.raster.align import finest, overlaps, pixel_metres, same_grid
 from geoseg.raster.band import NETCDF, Band, Quality
+from geoseg.raster.dated import BEFORE, date_and_name
 from geoseg.raster.find import check_names, find_bands, take_quality
 from geoseg.raster.identity import Stamp, sample_file, sample_remote, stamp
 from geoseg.raster.quality import Request
+from geoseg.raster.resample import on_lattice
 from geoseg.raster.sniff import remote_target
 
 __all__ = ["Band", "Quality", "Scene", "open_scene"]
@@ -33,8 +35,8 @@ class Scene:
         The bands, and the grid they are read on: that of the band with the finest pixels (the first of equals).
     units
         What ``value * scale + offset`` is: ``reflectance``, ``dn`` (plain numbers of the file) or ``unknown``.
-    quality
-        Flags that turn pixels to nodata, where they were asked for.
+    flags
+        Layers of flags that turn pixels to nodata, where they were asked for.
     product, datetime
         ``sentinel-2-l1c``, ``sentinel-2-l2a``, ``landsat-c2-l1``, ``landsat-c2-l2``; when it was taken, as the product says.
     masked
@@ -53,7 +55,7 @@ class Scene:
     bands: tuple[Band, ...]
     geobox: GeoBox
     units: str = "unknown"
-    quality: Quality | None = None
+    flags: tuple[Quality, ...] = ()
     product: str | None = None
     datetime: str | None = None
     masked: bool = True
@@ -63,17 +65,17 @@ class Scene:
     stamps: tuple[Stamp, ...] = ()
     contents: tuple[tuple[str, str], ...] = ()
 
-    def select(self, names: Sequence[str]) -> Scene:
-        """The scene with these bands, in this order, on the grid of the finest of them.
+    def select(self, names: Sequence[str], *, geobox: GeoBox | None = None) -> Scene:
+        """The scene with these bands, in this order, on the grid of the finest of them, or on ``geobox``.
 
-        Names are matched as written, then without case, then as the product's own (``B02``). A missing one is refused
-        (``BANDS``) with what is there.
+        Of two dates the bands of the earlier one decide on the grid. Names are matched as written, then without case, then
+        as the product's own (``B02``). A missing one is refused (``BANDS``) with what is there.
         """
         if len(set(names)) != len(names) or not names:
             raise UsageError.of(
                 "BANDS", self.name, f"bands must be asked for once each, not {', '.join(names) or 'none'}"
             )
-        return _fit(self, tuple(self._find(name) for name in names))
+        return fitted_to(self, tuple(self._find(name) for name in names), geobox)
 
     def in_units(self, units: str) -> Scene:
         """The scene with values in a bundle's units.
@@ -113,14 +115,18 @@ class Scene:
         ):
             if len(matches) == 1:
                 return matches[0]
-        there = ", ".join(band.name for band in self.bands)
+        date, plain = date_and_name(name)
+        there = [band.name for band in self.bands if band.name.startswith(date)]
         numbered = all(band.name == str(i + 1) for i, band in enumerate(self.bands))
         remedy = (
             "Nothing in the file names its bands: name them in order with --bands"
             if numbered
             else "Name its bands with --bands"
         )
-        raise InputRefused.of("BANDS", self.name, f"has no band {name}; it has {there}", remedy)
+        if date and there:  # the scene is a pair of dates
+            name = f"{plain} at the {'earlier' if date == BEFORE else 'later'} date"
+            there = [other.removeprefix(date) for other in there]
+        raise InputRefused.of("BANDS", self.name, f"has no band {name}; it has {', '.join(there)}", remedy)
 
 
 def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of the command line
@@ -173,7 +179,7 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
         bands=chosen,
         geobox=_own_grid(chosen[0]),
         units=found.units,
-        quality=flags,
+        flags=(flags,) if flags else (),
         product=found.product,
         datetime=found.datetime,
         notes=found.notes,
@@ -184,7 +190,7 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
         [(band.path, band.driver) for band in chosen] + ([(flags.path, flags.driver)] if flags else [])
     )
     scene = replace(scene, contents=tuple((path, _sample(path, driver, allow_remote)) for path, driver in paths_used))
-    scene = _fit(scene, scene.bands)
+    scene = fitted_to(scene, scene.bands)
     return scene.select(bands) if found.product and bands else scene
 
 
@@ -210,18 +216,19 @@ def _own_grid(band: Band | Quality) -> GeoBox:
     return band.grid
 
 
-def _fit(scene: Scene, bands: tuple[Band, ...]) -> Scene:
-    """The scene of these bands on the grid of the finest, with what has to be resampled for it in the notes."""
+def fitted_to(scene: Scene, bands: tuple[Band, ...], geobox: GeoBox | None = None) -> Scene:
+    """The scene of these bands on ``geobox`` or the grid of the finest, with what has to be resampled for it in the notes."""
     grids = [band.grid or scene.geobox for band in bands]
-    geobox = finest(grids)
-    notes = [note for note in scene.notes if not note.startswith(_RESAMPLED)]
+    earlier = [grid for band, grid in zip(bands, grids, strict=True) if band.name.startswith(BEFORE)]
+    paired = bool(earlier) and all(date_and_name(band.name)[0] for band in bands)
+    geobox = geobox or finest(earlier if paired else grids)
+    notes = [note for note in scene.notes if not is_about_grids(note)]
     fitted = tuple(replace(band, grid=_off(grid, geobox, band)) for band, grid in zip(bands, grids, strict=True))
-    flags = scene.quality
-    if flags is not None:
-        flags = replace(flags, grid=_off(flags.grid or scene.geobox, geobox, flags))
-    if any(band.warped for band in fitted):
-        notes.append(_resampled(fitted, geobox))
-    used = {band.path for band in fitted} | ({flags.path} if flags else set())
+    flags = tuple(replace(layer, grid=_off(layer.grid or scene.geobox, geobox, layer)) for layer in scene.flags)
+    moved = tuple(band for band in fitted if band.grid is not None and not on_lattice(band.grid, geobox))
+    if moved:
+        notes.append(_resampled(fitted, moved, geobox))
+    used = {layer.path for layer in (*fitted, *flags)}
     contents = tuple((path, digest) for path, digest in scene.contents if path in used)
     remote = {path for path, _ in contents if remote_target(path, allow_remote=True)}
     return _identified(
@@ -229,12 +236,17 @@ def _fit(scene: Scene, bands: tuple[Band, ...]) -> Scene:
             scene,
             bands=fitted,
             geobox=geobox,
-            quality=flags,
+            flags=flags,
             notes=tuple(notes),
             contents=contents,
             stamps=tuple(stamp(path) for path, _ in contents if path not in remote),
         )
     )
+
+
+def is_about_grids(note: str) -> bool:
+    """Whether a note says what is resampled: it is made anew for other bands."""
+    return note.startswith(_RESAMPLED)
 
 
 def _off(grid: GeoBox, geobox: GeoBox, layer: Band | Quality) -> GeoBox | None:
@@ -252,8 +264,7 @@ def _off(grid: GeoBox, geobox: GeoBox, layer: Band | Quality) -> GeoBox | None:
     return grid
 
 
-def _resampled(bands: tuple[Band, ...], geobox: GeoBox) -> str:
-    moved = [band for band in bands if band.grid is not None]
+def _resampled(bands: tuple[Band, ...], moved: tuple[Band, ...], geobox: GeoBox) -> str:
     sizes = sorted({round(pixel_metres(band.grid), 2) for band in moved if band.grid is not None})
     anchor = next((band.name for band in bands if not band.warped), "the scene")
     shown = ", ".join(f"{size:g}" for size in sizes)
@@ -269,7 +280,7 @@ def _sample(path: str, driver: str, allow_remote: bool) -> str:
 def _identified(scene: Scene) -> Scene:
     """The scene with its fingerprint: contents and choices, without paths."""
     contents = dict(scene.contents)
-    layers: list[Band | Quality] = [*scene.bands, *([scene.quality] if scene.quality else [])]
+    layers: list[Band | Quality] = [*scene.bands, *scene.flags]
     choices = [(contents.get(layer.path, ""), replace(layer, path="")) for layer in layers]
     text = repr((choices, scene.geobox, scene.units, scene.masked))
     return replace(scene, fingerprint=hashlib.sha256(text.encode()).hexdigest())

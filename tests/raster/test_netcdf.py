@@ -145,6 +145,5 @@ def test_a_netcdf_is_not_brought_onto_another_grid(tmp_path: Path) -> None:
     path = write_netcdf(tmp_path / "a.nc")
     flags = write_raster(tmp_path / "flags.tif", numbers((1, 24, 20), "uint8"), res=10)
     scene = open_scene([path], quality=f"{flags}:values=1")  # flags may be finer: they move, the scene does not
-    assert scene.quality is not None
-    assert scene.quality.warped
+    assert [flags.warped for flags in scene.flags] == [True]
     assert read(scene)[1].shape == (12, 10)
