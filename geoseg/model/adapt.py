@@ -19,6 +19,7 @@ from geoseg.model.weights import read_tensors
 Array = npt.NDArray[Any]
 _RGB = ("red", "green", "blue")
 _PREFIX = re.compile(r"(module\.|backbone\.|encoder\.|model\.|trunk\.)+")
+_FUSION = re.compile(r"(fuse|joint)\.")
 _HEAD = re.compile(
     r"(fc|classifier|head\w*|last_linear|logits|pre_logits|conv_head|bn2|norm|norm_pre|fc_norm|final_conv|aux\w*|_fc|_conv_head|_bn1"
     r"|decoder|segmentation_head|classification_head|classif)(\.|$)"
@@ -35,7 +36,7 @@ class Adapted:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A network with the names of its bands and classes, in channel order."""
+    """A network with the names of its bands, of one date, and of its classes, in channel order."""
 
     spec: NetworkSpec
     bands: tuple[str, ...]
@@ -46,7 +47,7 @@ def for_fine_tuning(given: Mapping[str, Array], fresh: Mapping[str, Array], befo
     """Weights of ``before`` for ``after``, which differs in bands and classes only.
 
     Bands and classes are found by name, so a change of order changes nothing. A new band gets the mean of the bundle's bands;
-    a new class keeps the ``fresh`` (random) weights.
+    a new class keeps the ``fresh`` (random) weights, and so does the fusion of two dates that one of one date lacks.
 
     Raises
     ------
@@ -57,6 +58,8 @@ def for_fine_tuning(given: Mapping[str, Array], fresh: Mapping[str, Array], befo
     weights = {}
     for name, own in fresh.items():
         values = given.get(name)
+        if values is None and after.spec.dates > before.spec.dates and _FUSION.match(name):
+            values = own
         if values is None:
             raise BundleError.of("WEIGHTS", before.spec.encoder, f"lacks {name}", "Make the bundle again")
         if name in of_bands:
@@ -116,7 +119,7 @@ def adapting_names(spec: NetworkSpec) -> tuple[frozenset[str], frozenset[str]]:
     Found by building the network with one more of each. ``BundleError`` ``CARD`` where a layer folds bands into another axis.
     """
     here = build(spec).state_dict()
-    there = build(replace(spec, in_channels=spec.in_channels + 1, classes=spec.classes + 1)).state_dict()
+    there = build(replace(spec, in_channels=spec.in_channels + spec.dates, classes=spec.classes + 1)).state_dict()
     grown = {
         name: tuple(more - own for own, more in zip(tensor.shape, there[name].shape, strict=True))
         for name, tensor in here.items()

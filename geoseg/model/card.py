@@ -13,10 +13,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from geoseg.errors import BundleError
 from geoseg.legend import Legend
+from geoseg.raster.dated import undated
 
 FORMAT = 1
 MAX_CARD_BYTES = 4 << 20
@@ -28,6 +37,8 @@ ARCHITECTURES = (
 :class:`geoseg.model.dilated.Dilated`."""
 
 Units = Literal["reflectance", "dn"]
+FusionName = Literal["difference", "absolute_difference", "concatenation"]
+"""How a network of two dates compares what its encoder found: see :class:`geoseg.model.two_dates.Fusion`."""
 Scalar = bool | int | float | str | None
 BESIDE_SUFFIXES = ("csv", "geojson", "json", "jsonl", "md", "png", "tif", "txt", "yaml")
 """What a file beside the model may be: nothing that a program would run, and no pickle."""
@@ -44,13 +55,18 @@ class BandSpec:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """A network by its parts; ``params`` are further constructor arguments of the architecture, sorted by name."""
+    """A network by its parts; ``params`` are further constructor arguments of the architecture, sorted by name.
+
+    One of two ``dates`` has a ``fusion``, and ``in_channels`` are the bands of both: all of the earlier, all of the later.
+    """
 
     architecture: str
     encoder: str
     in_channels: int
     classes: int
     params: tuple[tuple[str, Any], ...] = ()
+    dates: int = 1
+    fusion: FusionName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +114,14 @@ class NetworkCard(_Strict):
     in_channels: Annotated[int, Field(ge=1, le=1024)]
     classes: Annotated[int, Field(ge=1, le=256)]
     params: dict[str, Scalar | list[Scalar]] = {}
+    dates: Literal[1, 2] = 1
+    fusion: FusionName | None = None
+
+    @model_serializer(mode="wrap")
+    def _of_one_date_as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A network of one date says nothing of dates, as it did when there were no others: digests stay."""
+        table: dict[str, Any] = handler(self)
+        return {k: v for k, v in table.items() if self.dates > 1 or k not in ("dates", "fusion")}
 
 
 class ClassCard(_Strict):
@@ -157,6 +181,11 @@ class Card(_Strict):
             "a torch bundle names a network, an ONNX one does not": (network is None) != (self.kind == "onnx"),
             "the number of bands is not the network's in_channels": network and network.in_channels != len(names),
             "the number of classes is not the network's": network and network.classes != len(self.classes),
+            "a network of two dates has a fusion, one of one date has none": network
+            and (network.fusion is None) != (network.dates == 1),
+            "the bands of a network of two dates are before_... and after_..., the same ones in one order": network
+            and network.dates == 2
+            and undated([band.name for band in self.bands]) is None,
             "chip_size and halo must be multiples of align": self.chip_size % self.align or self.halo % self.align,
             "twice the halo must be less than chip_size": 2 * self.halo >= self.chip_size,
             "the weights file does not fit the kind": self.weights.name != weights_name(self.kind),
@@ -188,7 +217,10 @@ class Card(_Strict):
 def spec_of(network: NetworkCard) -> NetworkSpec:
     """A checked network as a hashable value."""
     params = tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in network.params.items()))
-    return NetworkSpec(network.architecture, network.encoder, network.in_channels, network.classes, params)
+    return NetworkSpec(
+        network.architecture, network.encoder, network.in_channels, network.classes, params,
+        dates=network.dates, fusion=network.fusion,
+    )  # fmt: skip
 
 
 def _repeated(beside: list[BesideCard]) -> bool:
@@ -217,6 +249,7 @@ def make_card(
         params = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.params}
         network = {"architecture": spec.architecture, "encoder": spec.encoder, "params": params}
         network |= {"in_channels": spec.in_channels, "classes": spec.classes}
+        network |= {"dates": spec.dates, "fusion": spec.fusion}
     document = {
         "format": FORMAT, "kind": kind, "name": facts.name, "version": facts.version, "units": facts.units,
         "bands": [{"name": b.name, "mean": float(b.mean), "std": float(b.std)} for b in facts.bands],

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from geoseg.model.two_dates import Fusion, by_date
+
 
 class Dilated(nn.Module):
     """Residual 3 x 3 convolutions of growing dilation; nothing is downsampled, so its total stride is 1.
@@ -46,11 +48,53 @@ class Dilated(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, classes, rows, cols) of images (N, bands, rows, cols)."""
-        features = self.stem(images)
+        logits: torch.Tensor = self.head(self.dropout(self.features(images)))
+        return logits
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What the blocks found: (N, width, rows, cols)."""
+        features: torch.Tensor = self.stem(images)
         for block in self.blocks:
             features = functional.relu(features + block(features))
-        logits: torch.Tensor = self.head(self.dropout(features))
-        return logits
+        return features
+
+
+class DilatedTwoDates(Dilated):
+    """The same for images of two dates (N, 2 x bands, rows, cols): one stem and blocks for both, compared, ``joint`` blocks.
+
+    Parameters
+    ----------
+    in_channels, classes, width, dilations, dropout
+        As of :class:`Dilated`; ``in_channels`` are the bands of one date.
+    fusion
+        Of :class:`geoseg.model.two_dates.Fusion`.
+    joint
+        Dilations of the blocks that see what differs; none will do.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        fusion: str,
+        width: int = 32,
+        dilations: tuple[int, ...] = (1, 1, 2, 4),
+        dropout: float = 0.0,
+        joint: tuple[int, ...] = (1,),
+    ) -> None:
+        """Random weights; ``ValueError`` as of :class:`Dilated`."""
+        super().__init__(in_channels, classes, width, dilations, dropout)
+        if any(dilation < 1 for dilation in joint):
+            raise ValueError(f"joint {joint} must be 1 or more")
+        self.fuse = Fusion(fusion, width)
+        self.joint = nn.ModuleList(_block(width, dilation) for dilation in joint)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What the blocks found of the change: (N, width, rows, cols)."""
+        features: torch.Tensor = self.fuse(super().features(by_date(images)))
+        for block in self.joint:
+            features = functional.relu(features + block(features))
+        return features
 
 
 def _block(width: int, dilation: int) -> nn.Sequential:

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from geoseg.model.card import BesideCard, BundleFacts, Card, FileCard
+from geoseg.raster.dated import undated
 
 MLM = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
@@ -110,9 +111,18 @@ def _mlm_fields(card: Card) -> dict[str, Any]:
             }
         ],
     }
+    each = undated([band.name for band in card.bands])
+    if each is not None:
+        fields["mlm:input"][0] |= {"name": "before_and_after", "description": _two_dates(each)}
     if network is not None:
         fields["mlm:hyperparameters"] = {"encoder": network.encoder, **network.params}
+        if network.dates > 1:
+            fields["mlm:hyperparameters"] |= {"dates": network.dates, "fusion": network.fusion}
     return fields
+
+
+def _two_dates(each: tuple[str, ...]) -> str:
+    return f"Two dates of one place on one grid: {', '.join(each)} before, then the same bands after"
 
 
 def _assets(card: Card) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from torch import nn
 
 from geoseg.errors import BundleError
 from geoseg.model.card import ARCHITECTURES, NetworkSpec
-from geoseg.model.dilated import Dilated
+from geoseg.model.dilated import Dilated, DilatedTwoDates
+from geoseg.model.two_dates import DATES, TwoDates
 from geoseg.model.weights import read_tensors
 
 if TYPE_CHECKING:
@@ -24,16 +25,28 @@ if TYPE_CHECKING:
 _OWN_NETWORKS = {
     "Conv1x1": (),
     "Dilated": ("width", "dilations", "dropout"),
+    "Dilated of two dates": ("width", "dilations", "dropout", "joint"),
 }  # at full resolution; with their parameters
 _OWN = {"self", "encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "kwargs"}
 _TIMM = {"DPT": {"img_size", "dynamic_img_size"}}
 _HEADS = {"EfficientNetEncoder": ("_conv_head", "_bn1")}  # of the classifier that the encoder was made from
 # How often the decoder halves the encoder's last map again: PAN's feature pyramid attention three times, DPT once.
 _PYRAMID = {"PAN": 8, "DPT": 2}
+# Levels of the encoder's features that a decoder looks at, of their number; where it is not all but the image itself.
+_LEVELS: dict[str, Callable[[int], Iterable[int]]] = {
+    "FPN": lambda count: range(count - 4, count),
+    "PSPNet": lambda count: [count - 1],
+    "PAN": lambda count: range(2, count),
+    "UPerNet": lambda count: range(2, count),
+    "DeepLabV3": lambda count: [count - 1],
+    "DeepLabV3Plus": lambda count: [2, count - 1],
+}
 
 
 def build(spec: NetworkSpec) -> nn.Module:
     """Make the network with random weights; it gives logits (N, classes, rows, cols) of the input's size.
+
+    One of two dates is :class:`geoseg.model.two_dates.TwoDates`, made of the network that is named.
 
     Raises
     ------
@@ -173,12 +186,30 @@ def examine(
 def _construct(spec: NetworkSpec) -> nn.Module:
     constructor = _constructor(spec)
     params = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.params}
-    channels = {"in_channels": spec.in_channels, "classes": spec.classes}
+    channels = {"in_channels": _bands_each(spec), "classes": spec.classes}
     try:
         network: nn.Module = constructor(encoder_name=spec.encoder, encoder_weights=None, **channels, **params)
+        if spec.fusion is not None:
+            network = TwoDates(network, spec.fusion, _levels(spec, network))
     except (KeyError, ValueError, TypeError, RuntimeError, AssertionError, IndexError, NotImplementedError) as error:
         raise _misfit(spec, f"cannot be built: {error}") from error
     return network
+
+
+def _bands_each(spec: NetworkSpec) -> int:
+    """Bands of one date."""
+    if (spec.dates, spec.fusion is None) not in ((1, True), (DATES, False)) or spec.in_channels % spec.dates:
+        raise _misfit(spec, f"has {spec.in_channels} bands of {spec.dates} dates and the fusion {spec.fusion}")
+    if spec.dates > 1 and spec.architecture in ("Conv1x1", "DPT"):
+        raise _misfit(spec, "is for one date; for two there are Dilated and those of smp but DPT")
+    return spec.in_channels // spec.dates
+
+
+def _levels(spec: NetworkSpec, network: Any) -> list[int]:
+    """The levels that the decoder looks at: 0 is the image itself, or what is as large."""
+    count = len(network.encoder.out_channels)
+    found = _LEVELS.get(spec.architecture, lambda count: range(1, count))(count)
+    return [level for level in found if level > 0]
 
 
 def _drop_unused(network: nn.Module) -> None:
@@ -228,12 +259,15 @@ def _check_params(spec: NetworkSpec, known: set[str]) -> None:
 
 
 def _construct_own(spec: NetworkSpec) -> nn.Module:
-    _check_params(spec, set(_OWN_NETWORKS[spec.architecture]))
+    bands = _bands_each(spec)
+    _check_params(spec, set(_OWN_NETWORKS[spec.architecture + (" of two dates" if spec.dates > 1 else "")]))
     if spec.architecture == "Conv1x1":
-        return nn.Conv2d(spec.in_channels, spec.classes, 1)
+        return nn.Conv2d(bands, spec.classes, 1)
     params: dict[str, Any] = dict(spec.params)
     try:
-        return Dilated(spec.in_channels, spec.classes, **params)
+        if spec.fusion is not None:
+            return DilatedTwoDates(bands, spec.classes, spec.fusion, **params)
+        return Dilated(bands, spec.classes, **params)
     except (RuntimeError, ValueError, TypeError) as error:
         raise _misfit(spec, f"cannot be made: {error}") from error
 
