@@ -158,11 +158,12 @@ def prepare(data: Data, split: Split) -> tuple[BundleFacts, Start, Samples]:
     settings, legend = data.settings, data.legend
     bands = statistics(data.scenes, split)
     choice = settings.network
-    start = begin(choice, bands=settings.bands, classes=[item.name for item in legend.classes], seed=settings.fit.seed)
+    classes, dates = [item.name for item in legend.classes], settings.dates
+    start = begin(choice, bands=settings.bands, classes=classes, seed=settings.fit.seed, dates=dates)
     facts = BundleFacts(
         name=settings.name, bands=bands, legend=legend, units=data.units, chip_size=settings.chip_size,
         halo=_provisional_halo(settings, start.stride), align=start.stride,
-        network=spec_of(choice, bands=len(bands), classes=len(legend.classes)),
+        network=spec_of(choice, bands=len(settings.bands), classes=len(classes), dates=dates),
         description=settings.description, licence=settings.licence,
     )  # fmt: skip
     return facts, start, samples_of(data, split, facts, augmented=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.model.card import BandSpec
+from geoseg.raster.dated import undated
 from geoseg.train.augment.geometry import Bools, Geometry, Image, Index, resample, side_of
 from geoseg.train.augment.mixing import Crops, copy_paste, cutmix, rarity_of
 from geoseg.train.augment.radiometry import disturb
@@ -66,6 +67,8 @@ class Augmenter:
         (bands,): normalized value of no light, below the mean; NaN for bands that the sun does not light.
     rarity
         (classes,): how often a class is wanted for copy-paste.
+    dates
+        The bands are those of so many dates: geometry is the same for all, light falls on each by its own.
     redraw
         The same generator gives other draws for each number, as many as one likes for one crop.
     """
@@ -74,13 +77,15 @@ class Augmenter:
     crop: int
     dark: NDArray[np.float32]
     rarity: NDArray[np.float64]
+    dates: int = 1
     redraw: int = 0
 
     @classmethod
     def of(cls, settings: AugmentSettings, *, bands: Sequence[BandSpec], crop: int, counts: Sequence[int] = ()) -> Self:
         """Make one; ``counts`` are labelled pixels by class index, which copy-paste needs to know what is rare."""
         assert len(counts) or not settings.copy_paste, "copy-paste without counts"
-        return cls(settings, crop, dark_of(bands), rarity_of(np.asarray(counts, np.int64)))
+        dates = 1 if undated([band.name for band in bands]) is None else 2
+        return cls(settings, crop, dark_of(bands), rarity_of(np.asarray(counts, np.int64)), dates)
 
     def described(self) -> str:
         """What is on, in the words of the settings: ``d4, gain 0.3, noise 0.1``; ``no augmentation``."""
@@ -119,10 +124,11 @@ class Augmenter:
             source = draw.geometry.source() if draw.source is None else draw.source
             image, valid, index = resample(source, image, valid, index)
         rng = np.random.default_rng(draw.seed)
-        light = draw_light(self.settings, self.crop, rng)
-        if light is not None:
-            lit(image, light, self.dark)
-        disturb(image, self.settings, rng)
+        for seen, dark in zip(np.split(image, self.dates), np.split(self.dark, self.dates), strict=True):  # views
+            light = draw_light(self.settings, self.crop, rng)
+            if light is not None:
+                lit(seen, light, dark)
+        disturb(image, self.settings, rng, dates=self.dates)
         if not valid.all():
             np.copyto(image, np.float32(0), where=~valid)
         return image, valid, index

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import UsageError
 from geoseg.legend import Colour, Legend
+from geoseg.raster.dated import pictured
 from geoseg.raster.files import complete_or_absent
 from geoseg.train.data.labels import IGNORE
 from geoseg.train.figure import blank_figure
@@ -136,11 +137,15 @@ def _choose(samples: Samples, count: int) -> list[_Crop]:
 
 
 def _bands_shown(names: Sequence[str]) -> tuple[list[int], str]:
-    known = [name.lower() for name in names]
+    known, date = pictured(names)
+    of = "of the later date, " if date else ""
     if {"red", "green", "blue"} <= set(known):
-        return [known.index(name) for name in ("red", "green", "blue")], "red, green, blue"
+        return [known.index(name) for name in ("red", "green", "blue")], f"{of}red, green, blue"
     if len(names) < 3:
         return [0, 0, 0], f"{names[0]} as grey"
+    if date:
+        first = known.index(next(name for name in known if name))
+        return [first] * 3, f"{names[first]} as grey"
     return [0, 1, 2], f"{names[0]}, {names[1]} and {names[2]} as red, green and blue"
 
 

@@ -16,7 +16,7 @@ _RANGE = np.float32(3.0)
 the same value wherever it stands; what lies beyond (clouds, glint) stays as it is."""
 
 
-def disturb(image: Image, settings: AugmentSettings, rng: np.random.Generator) -> None:
+def disturb(image: Image, settings: AugmentSettings, rng: np.random.Generator, *, dates: int = 1) -> None:
     """Gamma, then gain and offset, then noise, then missing bands, in place.
 
     Parameters
@@ -28,6 +28,8 @@ def disturb(image: Image, settings: AugmentSettings, rng: np.random.Generator) -
         What is 0 is left out.
     rng
         All randomness.
+    dates
+        The bands are those of so many dates: each band has its own contrast at each, and is missing at all of them or none.
     """
     bands = (len(image), 1, 1)
     if settings.gamma:
@@ -40,7 +42,7 @@ def disturb(image: Image, settings: AugmentSettings, rng: np.random.Generator) -
     if settings.noise:
         image += normals(image.shape, rng) * np.float32(settings.noise)
     if settings.drop_bands:
-        image[~kept_bands(rng, len(image), settings.drop_bands)] = 0
+        image[~np.tile(kept_bands(rng, len(image) // dates, settings.drop_bands), dates)] = 0
 
 
 def normals(shape: tuple[int, ...], rng: np.random.Generator) -> Image:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import Window
 from geoseg.legend import Legend
+from geoseg.raster.pair import pair
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.train.data.labels import Labels, open_labels
-from geoseg.train.settings.data import SceneSettings
+from geoseg.train.settings.data import DateSettings, SceneSettings
 from geoseg.train.settings.job import TrainSettings
 
 
@@ -108,11 +109,17 @@ def distinct_names(names: Sequence[str]) -> list[str]:
 
 def _open(item: SceneSettings, bands: Sequence[str]) -> Scene:
     with _in_words_of_a_job():
-        scene = open_scene(
-            item.files, bands=item.bands, nodata=item.nodata, scale=item.scale, offset=item.offset,
-            assume_crs=item.assume_crs, quality=item.quality, time=item.time,
-        )  # fmt: skip
-        return replace(scene.select(bands), name=item.name or scene.name)
+        dates = [_open_date(date, bands) for date in item.dates]
+        scene = dates[0] if len(dates) == 1 else pair(dates[0], dates[1], align=item.align)
+        return replace(scene, name=item.name or scene.name)
+
+
+def _open_date(item: DateSettings, bands: Sequence[str]) -> Scene:
+    scene = open_scene(
+        item.files, bands=item.bands, nodata=item.nodata, scale=item.scale, offset=item.offset,
+        assume_crs=item.assume_crs, quality=item.quality, time=item.time,
+    )  # fmt: skip
+    return scene.select(bands)
 
 
 @contextmanager

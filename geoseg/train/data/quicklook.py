@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from geoseg.raster.dated import pictured
 from geoseg.raster.overview import read_overview, step_for
 from geoseg.raster.scene import Scene
 
@@ -27,9 +28,9 @@ def picture(image: npt.NDArray[Any], valid: npt.NDArray[np.bool_], names: Sequen
 
     Each is stretched between its 2nd and 98th percentile over the valid pixels.
     """
-    known = [name.lower() for name in names]
+    known, _ = pictured(names)
     chosen = next((wanted for wanted in _COMPOSITES if set(wanted) <= set(known)), None)
-    bands = [known.index(name) for name in chosen] if chosen else [0]
+    bands = [known.index(name) for name in chosen] if chosen else [next(i for i, name in enumerate(known) if name)]
     shown = np.full((*valid.shape, 3), _NOTHING, np.uint8)
     if valid.any():
         shown[valid] = np.stack([_stretched(image[band][valid]) for band in bands], axis=-1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import InputRefused
 from geoseg.model.card import BandSpec
+from geoseg.raster.dated import undated
 from geoseg.raster.read import read_window
 from geoseg.train.data.labelled import LabelledScene
 from geoseg.train.data.labels import windows_of
@@ -55,11 +56,21 @@ class Moments:
         """Of ``value * scale + offset``."""
         return Moments(self.n, self.mean * scale + offset, self.squares * scale**2)
 
+    def of_both_dates(self) -> Moments:
+        """Of the pixels of both dates, the same for each: the earlier one's bands are the first half."""
+        earlier, later = (
+            Moments(self.n, mean, squares)
+            for mean, squares in zip(np.split(self.mean, 2), np.split(self.squares, 2), strict=True)
+        )
+        both = earlier + later
+        return Moments(both.n, np.tile(both.mean, 2), np.tile(both.squares, 2))
+
 
 def statistics(scenes: Sequence[LabelledScene], split: Split) -> tuple[BandSpec, ...]:
     """Mean and standard deviation of each band, in the scenes' units, over the valid pixels of the training part.
 
     Labelled or not: the network sees them all. Pixels without data in any band, validation, test and buffers are left out.
+    Of two dates a band has one mean and one deviation, of the pixels of both: what differs between them stays to be seen.
     A band that is constant gets its own mean (or 1) as its deviation, so that no other scene's values explode.
 
     Raises
@@ -74,6 +85,8 @@ def statistics(scenes: Sequence[LabelledScene], split: Split) -> tuple[BandSpec,
     if not total.n:
         where = scenes[0].name if len(scenes) == 1 else f"{len(scenes)} scenes"
         raise InputRefused.of("EMPTY", where, "no valid pixel in the training part", "Correct the split, or nodata")
+    if undated(names) is not None:
+        total = total.of_both_dates()
     std = np.sqrt(total.squares / total.n)
     constant = std <= _CONSTANT * np.abs(total.mean)
     std = np.where(constant, np.where(total.mean != 0, np.abs(total.mean), 1.0), std)

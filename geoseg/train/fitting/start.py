@@ -17,6 +17,7 @@ from geoseg.model.card import NetworkSpec
 from geoseg.model.network import build, divisor, load_weights
 from geoseg.model.stages import freeze, hold_norms
 from geoseg.model.weights import read_tensors
+from geoseg.raster.dated import undated
 from geoseg.train.settings.fit import NetworkChoice
 
 
@@ -45,8 +46,10 @@ class Start:
             hold_norms(network)
 
 
-def spec_of(choice: NetworkChoice, *, bands: int, classes: int) -> NetworkSpec:
-    """The network that a job names, or that of the bundle it starts from, for so many bands and classes.
+def spec_of(choice: NetworkChoice, *, bands: int, classes: int, dates: int = 1) -> NetworkSpec:
+    """The network that a job names, or that of the bundle it starts from, for so many bands, at each date, and classes.
+
+    Of two dates it compares by the fusion that is named, else by that of the bundle, else by concatenation.
 
     Raises
     ------
@@ -54,17 +57,20 @@ def spec_of(choice: NetworkChoice, *, bands: int, classes: int) -> NetworkSpec:
         What :func:`geoseg.model.bundle.open_bundle` raises; ``CARD`` where the bundle holds an ONNX network.
     """
     if choice.start_from is None:
-        return NetworkSpec(choice.architecture, choice.encoder, bands, classes, tuple(sorted(choice.params.items())))
-    return replace(_spec(open_bundle(choice.start_from)), in_channels=bands, classes=classes)
+        spec = NetworkSpec(choice.architecture, choice.encoder, bands, classes, tuple(sorted(choice.params.items())))
+    else:
+        spec = _spec(open_bundle(choice.start_from))
+    fusion = (choice.fusion or spec.fusion or "concatenation") if dates > 1 else None
+    return replace(spec, in_channels=dates * bands, classes=classes, dates=dates, fusion=fusion)
 
 
-def begin(choice: NetworkChoice, *, bands: Sequence[str], classes: Sequence[str], seed: int) -> Start:
+def begin(choice: NetworkChoice, *, bands: Sequence[str], classes: Sequence[str], seed: int, dates: int = 1) -> Start:
     """The network that a job names, ready to be trained.
 
     Parameters
     ----------
     bands, classes
-        Names, in channel order.
+        Names, in channel order; of two ``dates`` the bands of one.
     seed
         Of the random weights; torch's own random numbers are left as they are.
 
@@ -78,7 +84,7 @@ def begin(choice: NetworkChoice, *, bands: Sequence[str], classes: Sequence[str]
     if choice.start_from and choice.encoder_weights:
         what = "is set, and so is start_from: the encoder's weights are the bundle's"
         raise UsageError.of("SETTING", "network.encoder_weights", what, "Leave one of them out")
-    spec = spec_of(choice, bands=len(bands), classes=len(classes))
+    spec = spec_of(choice, bands=len(bands), classes=len(classes), dates=dates)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(spec)
@@ -99,7 +105,8 @@ def _weights(choice: NetworkChoice, network: nn.Module, own: Side) -> Adapted | 
     fresh: Mapping[str, npt.NDArray[Any]] = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     if choice.start_from:
         bundle = open_bundle(choice.start_from)
-        names = tuple(band.name for band in bundle.bands), tuple(item.name for item in bundle.legend.classes)
+        there = tuple(band.name for band in bundle.bands)
+        names = undated(there) or there, tuple(item.name for item in bundle.legend.classes)
         return for_fine_tuning(read_tensors(bundle.weights), fresh, Side(_spec(bundle), *names), own)
     if choice.encoder_weights:
         if not hasattr(network, "encoder"):

@@ -41,12 +41,9 @@ class LabelSettings(Settings):
         return {"path": given} if isinstance(given, str) else given
 
 
-class SceneSettings(Settings):
-    """One scene, opened as on the command line, and its labels. Several files are bands of one scene (optical, SAR, DEM)."""
+class OpenSettings(Settings):
+    """How the files of a scene are opened, as on the command line."""
 
-    scene: str | tuple[str, ...]
-    labels: LabelSettings
-    name: str | None = None
     bands: tuple[str, ...] | None = Field(
         None, description="a name for each band of the files in order, - leaves one out"
     )
@@ -60,14 +57,75 @@ class SceneSettings(Settings):
     quality: str | None = Field(None, description="clouds, none, FILE:values=3,8,9 or FILE:bits=3,4")
     time: str | None = None
     assume_crs: str | None = None
-    part: Literal["train", "validation", "test"] | None = Field(
-        None, description="the whole scene belongs to this part"
-    )
+
+
+class DateSettings(OpenSettings):
+    """A scene of one of two dates. In YAML its file alone, or a list of its files, will do.
+
+    What it does not say of how it is opened is as the pair says.
+    """
+
+    scene: str | tuple[str, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, given: Any) -> Any:
+        return {"scene": given} if isinstance(given, str | list | tuple) else given
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files of the scene."""
-        return (self.scene,) if isinstance(self.scene, str) else self.scene
+        return _listed(self.scene)
+
+
+class SceneSettings(OpenSettings):
+    """One scene, or a pair of two dates, and its labels. Several files are bands of one scene (optical, SAR, DEM).
+
+    Labels of a pair say what became of the ground between ``before`` and ``after``.
+    """
+
+    scene: str | tuple[str, ...] | None = Field(None, description="its file or files; or before and after in its place")
+    before: DateSettings | None = Field(None, description="the scene of the earlier date")
+    after: DateSettings | None = Field(None, description="the scene of the later date")
+    align: bool = Field(False, description="bring after onto the grid of before, bilinear, where they differ")
+    labels: LabelSettings
+    name: str | None = None
+    part: Literal["train", "validation", "test"] | None = Field(
+        None, description="the whole scene belongs to this part"
+    )
+
+    @model_validator(mode="after")
+    def _one_or_two(self) -> Self:
+        if (self.before is None) != (self.after is None):
+            raise ValueError("a pair has both before and after")
+        if (self.scene is None) != (self.before is not None):
+            raise ValueError("name a scene, or before and after in its place")
+        if self.align and self.scene is not None:
+            raise ValueError("align is for pairs of before and after")
+        return self
+
+    @property
+    def dates(self) -> tuple[DateSettings, ...]:
+        """The scene, or the two of a pair, each with all that is said of how it is opened."""
+        own = {name: getattr(self, name) for name in OpenSettings.model_fields}
+        if self.before is None or self.after is None:
+            return (DateSettings(scene=self.files, **own),)
+        return tuple(
+            date.model_copy(update={name: value for name, value in own.items() if getattr(date, name) is None})
+            for date in (self.before, self.after)
+        )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the scene, or of both dates."""
+        if self.before is not None and self.after is not None:
+            return (*self.before.files, *self.after.files)
+        assert self.scene is not None
+        return _listed(self.scene)
+
+
+def _listed(scene: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (scene,) if isinstance(scene, str) else scene
 
 
 class ImageSettings(Settings):

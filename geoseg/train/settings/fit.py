@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from geoseg.config import Settings
+from geoseg.model.card import FusionName
 
 LossName = Literal["cross_entropy", "focal", "dice", "jaccard", "lovasz", "tversky", "mcc", "boundary"]
 
@@ -16,6 +17,9 @@ class NetworkChoice(Settings):
 
     architecture: str = "Unet"
     encoder: str = "resnet18"
+    fusion: FusionName | None = Field(
+        None, description="of scenes of two dates: how the encoder's features are compared; None: concatenation"
+    )
     params: dict[str, int | float | str | bool | tuple[int, ...]] = Field(default_factory=dict)
     encoder_weights: str | None = Field(
         None, description="safetensors file of the encoder; its first convolution may have other bands"

@@ -12,7 +12,7 @@ from geoseg.errors import InputRefused, UsageError
 from geoseg.legend import HARMONISED, Colour, Legend, LegendClass
 from geoseg.train.data.recode import did_you_mean
 from geoseg.train.settings.augment import AugmentSettings
-from geoseg.train.settings.data import ClassSettings, ImageSettings, SceneSettings, SplitSettings
+from geoseg.train.settings.data import ClassSettings, DateSettings, ImageSettings, SceneSettings, SplitSettings
 from geoseg.train.settings.fit import FitSettings, LossSettings, NetworkChoice, SampleSettings
 
 
@@ -43,7 +43,7 @@ class TrainSettings(Settings):
     caveat: str = Field("", description="what the card says beside the scores")
     scenes: tuple[SceneSettings, ...] = ()
     images: ImageSettings | None = Field(None, description="in place of scenes")
-    bands: tuple[str, ...] = Field(min_length=1, description="what the network reads, by name")
+    bands: tuple[str, ...] = Field(min_length=1, description="what the network reads, by name; of each date")
     units: Literal["reflectance", "dn", "auto"] = Field(
         "auto", description="auto: reflectance where every scene states it"
     )
@@ -63,6 +63,10 @@ class TrainSettings(Settings):
     def _some(self) -> Self:
         if bool(self.scenes) == (self.images is not None):
             raise ValueError("name scenes, or images in their place")
+        if len({len(scene.dates) for scene in self.scenes}) > 1:
+            raise ValueError("either all scenes are of one date or all are pairs of before and after")
+        if self.network.fusion and self.dates == 1:
+            raise ValueError("network.fusion is for scenes of two dates: before and after in place of scene")
         values = [item.value for item in self.classes]
         if len(set(values)) < len(values):
             raise ValueError("two classes have one value")
@@ -113,6 +117,11 @@ class TrainSettings(Settings):
         return Legend(tuple(item for item in HARMONISED.classes if item in wanted))
 
     @property
+    def dates(self) -> int:
+        """Dates of each scene: 1 or 2."""
+        return len(self.scenes[0].dates) if self.scenes else 1
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files of scenes and labels."""
         return tuple(path for scene in self.scenes for path in (*scene.files, scene.labels.path))
@@ -127,11 +136,17 @@ class TrainSettings(Settings):
             file = "" if rule is None else rule.rpartition(":")[0]  # or the name of a band
             return rule if rule is None or not (folder / file).is_file() else f"{at(file)}:{rule.rpartition(':')[2]}"
 
+        def opened(scene: Any) -> dict[str, Any]:
+            files = None if scene.scene is None else tuple(str(at(file)) for file in scene.files)
+            return {"scene": files, "quality": flags(scene.quality)}
+
+        def date(scene: DateSettings | None) -> DateSettings | None:
+            return scene and scene.model_copy(update=opened(scene))
+
         scenes = tuple(
             scene.model_copy(update={
-                "scene": tuple(str(at(file)) for file in scene.files),
+                **opened(scene), "before": date(scene.before), "after": date(scene.after),
                 "labels": scene.labels.model_copy(update={"path": at(scene.labels.path)}),
-                "quality": flags(scene.quality),
             })
             for scene in self.scenes
         )  # fmt: skip
