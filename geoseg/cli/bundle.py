@@ -88,14 +88,15 @@ def export_openvino(bundle: str, out: str, calibrate: tuple[str, ...], **given: 
     from geoseg.model.bundle import open_bundle
     from geoseg.model.calibrate import chips_of
     from geoseg.model.openvino_export import export_openvino
-    from geoseg.raster.scene import open_scene
+    from geoseg.raster.pair import open_inputs
 
     opened = open_bundle(bundle)
+    names = [band.name for band in opened.bands]
     reading = {name: given.pop(name) for name in options.SCENE}
     chips = None
     if calibrate:
-        scene = open_scene(list(calibrate), **reading)
-        chips = chips_of(scene.select([band.name for band in opened.bands]).in_units(opened.units), opened)
+        scene = open_inputs(list(calibrate), names, **reading)
+        chips = chips_of(scene.select(names).in_units(opened.units), opened)
     made = export_openvino(opened, out, calibration=chips, **given)
     click.echo(str(made.path))
     ran = f"; {made.int8} of {made.operations} convolutions and products in int8" if made.int8 else ""

@@ -37,6 +37,7 @@ def show(bundle: str, as_json: bool) -> None:
 def lines(bundle: Bundle) -> Iterator[str]:
     """The facts of the card: scores as the report tells them, training as the card has it, whatever its names."""
     from geoseg.model.told import score_rows
+    from geoseg.raster.dated import undated
 
     fields = json.loads(bundle.card)["properties"]
     network = bundle.network
@@ -50,6 +51,10 @@ def lines(bundle: Bundle) -> Iterator[str]:
         ("sizes", "this chip size only" if bundle.fixed_size else "any multiple"),
         ("units", bundle.units),
     ]
+    each = undated([band.name for band in bundle.bands])
+    if each is not None:
+        how = f", compared by {network.fusion.replace('_', ' ')}" if network and network.fusion else ""
+        rows += [("dates", f"two, BEFORE AFTER, each with {', '.join(each)}{how}")]
     rows += [("band", f"{band.name}  mean {band.mean:g}, std {band.std:g}") for band in bundle.bands]
     rows += [("class", f"{item.value}  {item.name}") for item in bundle.legend.classes]
     rows += [("files", ", ".join(bundle.beside))] if bundle.beside else []

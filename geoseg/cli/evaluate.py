@@ -80,6 +80,7 @@ def score_options(command: options.Command) -> options.Command:
 @label_options
 @score_options
 @options.scene_options
+@options.date_options
 @options.predict_options
 @click.option(
     "-o", "--output", type=options.PATH, metavar="DIR",
@@ -92,6 +93,8 @@ def command(
 ) -> None:
     """Map SCENE (one file, several with one band each, or a product folder) with BUNDLE and score the map against labels.
 
+    A bundle that compares two dates takes two scenes, BEFORE AFTER, and labels of what changed between them.
+
     Scores are fractions of 1 with 95 % intervals from a jackknife over blocks of the scene, beside those of the map that has
     the largest class everywhere. Only pixels that have a label, and data, are scored. errors.tif says where which class is
     taken for which.
@@ -100,11 +103,12 @@ def command(
     from geoseg.cli.signals import stoppable
     from geoseg.config import EvaluateSettings
     from geoseg.jobs.evaluate import evaluate
-    from geoseg.raster.scene import open_scene
+    from geoseg.model.bundle import open_bundle
 
     if given["zone_field"] and not given["zones"]:
         raise click.UsageError("--zone-field names a column of --zones")
-    opened = {name: given.pop(name) for name in options.SCENE}
+    opened = open_bundle(bundle)
+    scene = options.open_inputs(scenes, opened, given)
     settings = EvaluateSettings.of(**{name: value for name, value in given.items() if value is not None})
     where = output or bundle
     with (
@@ -117,8 +121,7 @@ def command(
             if bar:
                 bar(done, total)
 
-        scene = open_scene(list(scenes), **opened)
-        result = evaluate(bundle, scene, labels, output, settings=settings, on_block=report)
+        result = evaluate(opened, scene, labels, output, settings=settings, on_block=report)
     for note in result.scores["notes"] if as_json else ():  # the table has them
         logging.getLogger("geoseg").warning(note)
     click.echo(result.to_json() if as_json else result.table(), nl=False)

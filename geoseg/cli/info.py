@@ -28,34 +28,46 @@ _OWN_VALIDITY = {"alpha", "per_dataset", "nodata"}
 @click.command(epilog=options.example("geoseg info scene.tif"))
 @click.argument("scene", nargs=-1, required=True, metavar="SCENE...")
 @options.scene_options
+@options.date_options
 @options.bundle
 @click.option("--headers-only", is_flag=True, help="Decode no pixels: faster, and damage is not found.")
-def command(scene: tuple[str, ...], bundle: str | None, headers_only: bool, **how: Any) -> None:
+def command(scene: tuple[str, ...], bundle: str | None, headers_only: bool, **given: Any) -> None:
     """What a scene is: its grid, bands, validity and files, as JSON on stdout.
 
     SCENE is one raster file, several files of one scene, or the folder of a Sentinel-2 or Landsat product. Pixels are
     decoded once, up to 64 MiB of them spread over the scene; "decoded" says which share that was.
-    """
-    from geoseg.raster.scene import open_scene
 
-    opened = open_scene(list(scene), **how)
-    files = [] if headers_only else _admit_files(opened, how)
+    With a bundle that compares two dates name BEFORE AFTER: they become one scene, with the bands before_... and after_...
+    """
+    crs = given["assume_crs"]
+    known, opened = _opened(scene, bundle, given)
+    files = [] if headers_only else _admit_files(opened, crs)
     facts = _scene_facts(opened) | {"files": [_file_facts(item) for item in files]}
     facts["hints"] = _hints(opened, files)
-    if bundle is not None:
-        facts["bundle"] = _bundle_facts(opened, bundle)
+    if known is not None:
+        facts["bundle"] = _bundle_facts(opened, known)
     text = json.dumps(_plain(facts), indent=2, ensure_ascii=False, allow_nan=False)
     click.echo(_NUMBERS.sub(lambda found: " ".join(found.group().split()).replace("[ ", "[").replace(" ]", "]"), text))
 
 
-def _admit_files(scene: Scene, how: dict[str, Any]) -> list[Admitted]:
+def _opened(scene: tuple[str, ...], path: str | None, given: dict[str, Any]) -> tuple[Bundle | None, Scene]:
+    """The bundle, and the scene as one date or two; of one file alone it is said what it is, whatever the bundle wants."""
+    if path is None:
+        return None, options.open_inputs(scene, None, given)
+    from geoseg.model.bundle import open_bundle
+
+    bundle = open_bundle(path)
+    alone = len(scene) == 1 and not given["before"]
+    return bundle, options.open_inputs(scene, None if alone else bundle, given)
+
+
+def _admit_files(scene: Scene, crs: str | None) -> list[Admitted]:
     """Admit each raster of the scene again, pixels included; what GDAL does not read (NetCDF) was read by the scene."""
     from geoseg.raster.admit import DRIVERS, admit
     from geoseg.raster.decode import PIXEL_BUDGET
 
     paths = list(dict.fromkeys(band.path for band in scene.bands if band.driver in DRIVERS))
     share = PIXEL_BUDGET // max(len(paths), 1)
-    crs = how["assume_crs"]
     return [
         admit(path, allow_remote=scene.allow_remote, assume_crs=crs, pixels=True, pixel_budget=share) for path in paths
     ]
@@ -158,17 +170,20 @@ def _hints(scene: Scene, files: Iterable[Admitted]) -> list[str]:
     return hints
 
 
-def _bundle_facts(scene: Scene, path: str) -> dict[str, Any]:
-    from geoseg.model.bundle import open_bundle
+def _bundle_facts(scene: Scene, bundle: Bundle) -> dict[str, Any]:
+    from geoseg.raster.dated import undated
 
-    bundle = open_bundle(path)
     reason = _misfit(scene, bundle)
+    names = [band.name for band in bundle.bands]
+    each = undated(names)
     return {
-        "path": path,
+        "path": bundle.path,
         "name": bundle.name,
         "version": bundle.version,
         "digest": bundle.digest,
-        "bands": [band.name for band in bundle.bands],
+        "bands": names,
+        "dates": 1 if each is None else 2,
+        "bands_of_each_date": names if each is None else list(each),
         "units": bundle.units,
         "fits": reason is None,
         "reason": reason,
@@ -177,8 +192,12 @@ def _bundle_facts(scene: Scene, path: str) -> dict[str, Any]:
 
 def _misfit(scene: Scene, bundle: Bundle) -> str | None:
     """Why the bundle cannot predict this scene, None where it can."""
+    from geoseg.raster.pair import check_dates
+
+    names = [band.name for band in bundle.bands]
     try:
-        scene.select([band.name for band in bundle.bands]).in_units(bundle.units)
+        check_dates(scene, names)
+        scene.select(names).in_units(bundle.units)
     except InputRefused as error:
         return str(error)
     return None

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from geoseg.model.bundle import Bundle
+    from geoseg.raster.scene import Scene
 
 DEBUG, LEVEL = "geoseg.debug", "geoseg.level"  # keys in the meta of click's contexts
 
@@ -184,6 +188,37 @@ SCENE = ("bands", "nodata", "scale", "offset", "assume_crs", "quality", "time", 
 def scene_options(command: Command) -> Command:
     """All that :func:`geoseg.raster.scene.open_scene` takes, see :data:`SCENE`."""
     return stack(command, bands, nodata, scale, offset, assume_crs, quality, time, allow_remote)
+
+
+before = click.option(
+    "--before", multiple=True, type=PATH, metavar="FILE",
+    help="A file of the earlier date, once for each; SCENE... is then the later date. For bundles that compare two dates.",
+)  # fmt: skip
+before_bands = click.option(
+    "--before-bands", type=names, metavar="NAME,...", help="As --bands, where the earlier date's are others."
+)
+before_time = click.option(
+    "--before-time", metavar="LABEL", help="As --time, of the earlier date: two steps of one NetCDF file."
+)
+align = click.option(
+    "--align", is_flag=True, help="Bring the later date onto the earlier one's grid, bilinear, where they differ."
+)
+
+
+def date_options(command: Command) -> Command:
+    """How the earlier of two dates is opened; see :func:`open_inputs`."""
+    return stack(command, before, before_bands, before_time, align)
+
+
+def open_inputs(scenes: Sequence[str], bundle: Bundle | None, given: dict[str, Any]) -> Scene:
+    """Open what is given as one date or two, as the bundle wants it; takes the options that say how out of ``given``."""
+    from geoseg.raster.pair import Earlier
+    from geoseg.raster.pair import open_inputs as opened
+
+    how = {name: given.pop(name) for name in SCENE}
+    earlier = Earlier(tuple(given.pop("before")), given.pop("before_bands"), given.pop("before_time"))
+    wanted = [band.name for band in bundle.bands] if bundle else []
+    return opened(list(scenes), wanted, earlier=earlier, align=given.pop("align"), **how)
 
 
 # How a mask is opened

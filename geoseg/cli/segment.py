@@ -102,11 +102,13 @@ def output_options(command: options.Command) -> options.Command:
     epilog=options.example(
         "geoseg segment scene.tif out/ --bundle bundle/",
         "geoseg segment B2.tif B3.tif B4.tif out/ --bands blue,green,red --bundle bundle/ --workers 2",
+        "geoseg segment 1985.tif 2020.tif out/ --bundle change-bundle/",
     )
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="SCENE... OUT", type=options.PATH)
 @options.required_bundle
 @options.scene_options
+@options.date_options
 @options.predict_options
 @options.plan_options
 @options.aoi
@@ -118,6 +120,8 @@ def output_options(command: options.Command) -> options.Command:
 def command(inputs: tuple[str, ...], **given: Any) -> None:
     """Map SCENE (one file, several with one band each, or a product folder) into the folder OUT.
 
+    A bundle that compares two dates maps what changed: name two scenes, BEFORE AFTER OUT.
+
     Leaves mask.tif, polygons.gpkg, areas.csv, item.json, run.json and report.html. A run that was stopped is resumed by the
     same command: finished blocks are kept.
     """
@@ -125,13 +129,13 @@ def command(inputs: tuple[str, ...], **given: Any) -> None:
     from geoseg.cli.signals import stoppable
     from geoseg.config import FilterChoice, SegmentSettings
     from geoseg.jobs.segment import segment
-    from geoseg.raster.scene import open_scene
+    from geoseg.model.bundle import open_bundle
 
     *scenes, out = inputs
     if not scenes:
         raise click.UsageError("give at least one SCENE, then the folder OUT")
-    bundle = given.pop("bundle")
-    opened = {name: given.pop(name) for name in options.SCENE}
+    bundle = open_bundle(given.pop("bundle"))
+    scene = options.open_inputs(scenes, bundle, given)
     filters = FilterChoice.of(**{name: given.pop(name) or 0 for name in FilterChoice.model_fields})
     settings = SegmentSettings.of(**{k: v for k, v in given.items() if v is not None}, filters=filters)
     with stoppable(out) as stop, progress_bar(quiet=options.quiet()) as bar:
@@ -141,7 +145,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> None:
             if bar:
                 bar(progress)
 
-        result = segment(open_scene(scenes, **opened), bundle, out, settings=settings, on_progress=report)
+        result = segment(scene, bundle, out, settings=settings, on_progress=report)
     for path in sorted(result.folder.iterdir()):
         if not path.name.startswith("."):
             click.echo(str(path))

@@ -16,6 +16,7 @@ from geoseg.grid.blocks import BlockGrid
 from geoseg.grid.chips import ChipGrid
 from geoseg.model.bundle import Bundle
 from geoseg.model.context import is_local
+from geoseg.raster.pair import check_dates
 from geoseg.raster.scene import Scene
 
 CHIP_CANDIDATES = (512, 576, 640, 768, 896, 1024, 1088)
@@ -92,7 +93,9 @@ class Plan:
 
 def fitted(scene: Scene, bundle: Bundle) -> Scene:
     """The scene as the bundle wants it: its bands by name, in its order and units; refused where that cannot be."""
-    return scene.select([band.name for band in bundle.bands]).in_units(bundle.units)
+    names = [band.name for band in bundle.bands]
+    check_dates(scene, names)
+    return scene.select(names).in_units(bundle.units)
 
 
 def make_plan(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, halo: int | None = None) -> Plan:
