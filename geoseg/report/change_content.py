@@ -41,14 +41,14 @@ MOST_ZONES = 40
 _STEPS = {
     "open": "opening both maps",
     "shift": "measuring the shift",
-    "decide": "comparing",
+    "small": "finding small places",
     "change": "comparing, writing the change raster",
-    "count": "counting transitions",
+    "errors": "weighing the maps' errors",
+    "zones": "counting by zone",
     "polygons": "polygons",
-    "report": "this page",
 }
 _RULES = (
-    ("tolerance_px", "lies within the tolerance of a class border", "tolerance", "{} px"),
+    ("tolerance_px", "a shift of a border by the tolerance would do it", "tolerance", "{} px"),
     ("confidence_px", "one of the maps was not sure enough", "confidence_min", "least confidence {} %"),
     ("joint_px", "joint probability too small", "joint_min", "least probability {}"),
     ("min_area_px", "part of a place that is too small", "min_area", "least area {} m2"),

@@ -31,8 +31,10 @@ def shift_rows(shift: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             yield key.title(), f"{abs(value):.2f} px {positive if value >= 0 else negative}"
     yield "Size", f"{float(shift['px']):.2f} px" if shift.get("px") is not None else None
     yield "On the ground", f"{number(float(shift['metres']))} m" if shift.get("metres") is not None else None
-    yield "Measured on", f"{number(float(shift['blocks']))} blocks" if shift.get("blocks") is not None else None
-    yield "Spread of the blocks", f"{float(shift['spread']):.2f} px" if shift.get("spread") is not None else None
+    blocks = shift.get("blocks")
+    yield "Measured on", f"{blocks} block{'s' if blocks != 1 else ''}" if blocks is not None else None
+    if shift.get("spread") is not None and blocks != 1:
+        yield "Spread of the blocks", f"{float(shift['spread']):.2f} px"
 
 
 def error_rows(errors: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

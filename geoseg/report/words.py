@@ -82,7 +82,7 @@ def settings_rows(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     """Settings that were asked for, or that say something: not the empty ones."""
     for name, value in sorted(settings.items()):
         if isinstance(value, Mapping):
-            yield from ((f"{name}: {inner}", found) for inner, found in settings_rows(value))
+            yield from ((f"{name.replace('_', ' ')}: {inner}", found) for inner, found in settings_rows(value))
         elif value not in (None, False, 0, "", "none", "auto", [], ()):
             yield name.replace("_", " "), "yes" if value is True else value
 
