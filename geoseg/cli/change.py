@@ -113,6 +113,9 @@ def run_options(command: options.Command) -> options.Command:
         click.option(
             "--only", type=click.Choice(["raster"]), help="Stop after the raster and its tables: no polygons, no page."
         ),
+        click.option(
+            "--note", "notes", multiple=True, metavar="TEXT", help="What a reader should know of the maps; on the page."
+        ),
         options.block_size,
         click.option(
             "--workers", type=click.IntRange(min=0), metavar="N",
@@ -145,7 +148,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> None:
     three maps or more: the trajectory of every pixel. With --method: two images, compared without a model.
     """
     *sources, out = inputs
-    values = {name: value for name, value in given.items() if value is not None and value is not False}
+    values = {name: value for name, value in given.items() if value is not None and value is not False and value != ()}
     if len(sources) < 2:
         raise click.UsageError("give BEFORE and AFTER, then the folder OUT")
     if "method" in values:

@@ -37,7 +37,7 @@ from geoseg.vector.simplify import SimplifySettings, simplify
 from geoseg.vector.write import write_polygons
 from geoseg.vector.zones import count_zones, read_zones
 
-_ELSEWHERE = {"block_size", "workers", "scheduler", "threads", "overwrite", "zones"}
+_ELSEWHERE = {"block_size", "workers", "scheduler", "threads", "overwrite", "zones", "notes"}
 """Settings that say where the work is done, not what comes of it; zones are named without their folder."""
 
 _NOTHING = Dropped()
@@ -127,8 +127,8 @@ def record_of(facts: ChangeFacts, zones: list[dict[str, object]] | None, polygon
         "statement": _statement(transitions, naive),
         "zones": zones,
         "polygons": polygons,
-        "settings": s.model_dump(mode="json"),
-        "notes": list(pair.notes),
+        "settings": s.model_dump(mode="json", exclude={"notes"}),
+        "notes": [*s.notes, *pair.notes],
         "seconds": facts.seconds,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
