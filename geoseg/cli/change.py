@@ -99,6 +99,8 @@ def image_options(command: options.Command) -> options.Command:
             "--false-alarm", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
             help="With --method: share of unchanged pixels that may count as changed.",
         ),
+        options.bands,
+        options.quality,
     )  # fmt: skip
 
 
@@ -159,7 +161,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> None:
         _maps(sources[0], sources[1], out, values)
 
 
-_IMAGES_ONLY = {"method", "threshold", "false_alarm"}
+_IMAGES_ONLY = {"method", "threshold", "false_alarm", "bands", "quality"}
 
 
 def _maps(before: str, after: str, out: str, values: dict[str, Any]) -> None:
@@ -194,7 +196,32 @@ def _images(sources: list[str], out: str, values: dict[str, Any]) -> None:
     """Two images."""
     if len(sources) != 2:
         raise click.UsageError(f"--method compares two images, not {len(sources)}")
-    raise click.UsageError("images are not compared yet")
+    from geoseg.cli.progress import file_bar
+    from geoseg.cli.signals import stoppable
+    from geoseg.compare.image_settings import ImageSettings
+    from geoseg.jobs.compare_images import compare_images
+    from geoseg.raster.scene import open_scene
+
+    _refuse(values, values.keys() - ImageSettings.model_fields.keys() - {*options.SCENE, "as_json"}, "with class maps")
+    as_json = values.pop("as_json", False)
+    opened = {name: values.pop(name) for name in options.SCENE if name in values}
+    values["connectivity"] = int(values["connectivity"])
+    if "min_area" in values:
+        if values["min_area"].classes:
+            raise click.UsageError("--min-area: images have no classes; give one number")
+        values["min_area"] = values["min_area"].others
+    settings = ImageSettings.of(**values)
+    with stoppable(out, "Nothing was written; run it again") as stop, file_bar(quiet=options.quiet()) as bar:
+
+        def report(step: str, done: int, total: int) -> None:
+            stop.check()
+            if bar:
+                bar(step, done, total)
+
+        before, after = (open_scene(source, **opened) for source in sources)
+        result = compare_images(before, after, out, settings=settings, on_progress=report)
+    notes = result.record["notes"]
+    click.echo(json.dumps(result.record) if as_json else "\n".join([*notes, result.statement, str(result.folder)]))
 
 
 def _refuse(values: dict[str, Any], names: set[str], where: str) -> None:
