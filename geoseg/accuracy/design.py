@@ -13,6 +13,9 @@ Floats = npt.NDArray[np.float64]
 ADVISED_MINIMUM = 50
 """Samples that a rare stratum gets at least, where the total suffices (Olofsson et al. 2014, section 5.1.2: 50 to 100)."""
 
+_NO_SHARE = 1e-100
+"""Smaller than this, beside the largest share, is none."""
+
 
 def shares_of(allocation: str, area: Sequence[float], accuracy: Sequence[float] | None = None) -> Floats:
     """What samples are shared out by, a number of 0 or more for each stratum, not scaled.
@@ -81,7 +84,9 @@ def allocate(total: int, n_pixels: Sequence[int], shares: Floats, *, minimum: in
     most = np.asarray(n_pixels, np.int64)
     total = min(total, int(most.sum()))
     least = np.minimum(most, min(minimum, total // max(len(most), 1)))
-    real = _fill(float(total), least.astype(np.float64), most.astype(np.float64), np.asarray(shares, np.float64))
+    by = np.asarray(shares, np.float64) / max(float(np.max(shares)), np.finfo(float).tiny)
+    by[by < _NO_SHARE] = 0.0
+    real = _fill(float(total), least.astype(np.float64), most.astype(np.float64), by)
     return _whole(total, real, most)
 
 

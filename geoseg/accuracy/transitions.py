@@ -22,7 +22,7 @@ def is_persistence(value: int) -> bool:
 
 
 def all_pairs(legend: Legend) -> Legend:
-    """Every pair of the classes of a change map, ``from->to``; those of ``legend`` as they are, first.
+    """Every pair of the classes of a change map, ``from->to``; by value; those of ``legend`` as they are.
 
     A reference may show what the map has nowhere.
     """
@@ -38,4 +38,4 @@ def all_pairs(legend: Legend) -> Legend:
         for before in sorted(names)
         for after in sorted(names)
     }
-    return Legend.of({**legend.names, **{v: n for v, n in pairs.items() if v not in legend.names}}, legend.colours)
+    return Legend.of(pairs | {v: n for v, n in legend.names.items() if v in pairs}, legend.colours)
