@@ -13,21 +13,35 @@ from geoseg.cli import options
 def command(out: str, overwrite: bool) -> None:
     """Map the sample scene (Landsat 7, North Carolina) into the folder OUT, by default demo/.
 
-    Leaves what geoseg segment leaves, with confidence.tif, and says what to open. --overwrite replaces an earlier demo only.
+    Leaves what geoseg segment leaves, with confidence.tif, and in OUT/change what geoseg change leaves: the sample's class map of
+    1996 against the new one. Says what to open. --overwrite replaces an earlier demo only.
     The sample ships with the source: run this in a checkout.
     """
     from geoseg.cli.progress import progress_bar
     from geoseg.cli.signals import stoppable
     from geoseg.jobs.demo import demo
 
-    with stoppable(out), progress_bar(quiet=options.quiet()) as report:
-        result = demo(out, overwrite=overwrite, on_progress=report)
-    run = result.run
+    with stoppable(out) as stop, progress_bar(quiet=options.quiet()) as report:
+        result = demo(out, overwrite=overwrite, on_progress=report, on_change=lambda *_: stop.check())
+    made, change = result.map, result.change
+    run = made.run
     rows, cols = run["plan"]["shape"]
     click.echo(f"Mapped {rows} x {cols} pixels into {run['polygons']} polygons:")
     for area in run["areas"]:
         click.echo(f"  {area['class_name']:<16}{area['area_ha']:>10,.0f} ha  {area['share']:>6.1%}")
+    click.echo(
+        "Compared with the map of 1996, which others made in another way, so that most of what differs is no change:"
+    )
+    click.echo(f"  {change.statement}")
     click.echo("Open:")
-    click.echo(f"  {result.report}    in a browser: the map, areas, scores and what to know of them")
-    click.echo(f"  {result.mask}       in QGIS: the class map, coloured and named")
-    click.echo(f"  {result.polygons}  in QGIS: polygons with class and area, styled")
+    names = {
+        made.report: "in a browser: the map, areas, scores and what to know of them",
+        made.mask: "in QGIS: the class map, coloured and named",
+        made.polygons: "in QGIS: polygons with class and area, styled",
+        change.folder / "report.html": "in a browser: what differs from the map of 1996, and how much that can tell",
+        change.folder / "change.tif": "in QGIS: the same, pixel by pixel",
+        change.folder / "polygons.gpkg": "in QGIS: the changed places",
+    }
+    width = max(len(str(path)) for path in names)
+    for path, what in names.items():
+        click.echo(f"  {path!s:<{width}}  {what}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geoseg.legend import Legend
 from geoseg.report.change_figures import ChangeOverview
-from geoseg.report.change_told import error_rows, shift_note, shift_rows
+from geoseg.report.change_told import change_interval, error_rows, shift_note, shift_rows
 from geoseg.report.words import (
     Headline,
     Rows,
@@ -388,13 +388,14 @@ def _plain(value: object) -> str:
 
 
 def _intervals(run: Mapping[str, Any]) -> dict[str, Any]:
-    estimate = run.get("estimate") or {}
-    lines = tuple(
-        IntervalLine(str(row["name"]), *(float(row[key]) for key in ("map_ha", "area_ha", "low_ha", "high_ha")))
-        for row in estimate.get("rows") or ()
-        if None not in (row.get("area_ha"), row.get("low_ha"), row.get("high_ha"))
+    found = change_interval(run)
+    if found is None:
+        return {}
+    note = (
+        "Of all transitions together, from the stated or estimated errors of both maps; not from labelled samples, which "
+        "geoseg sample and geoseg estimate are for"
     )
-    return {"intervals": lines, "intervals_note": str(estimate.get("note") or "")}
+    return {"intervals": (IntervalLine("Change", *found),), "intervals_note": f"{note}."}
 
 
 def _zones(run: Mapping[str, Any]) -> dict[str, Any]:

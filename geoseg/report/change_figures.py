@@ -45,9 +45,8 @@ def change_uris(overview: ChangeOverview, legend: Legend, changes: Legend | None
     """
     step = -(-max(overview.before.shape) // MAX_SIDE)
     while True:
-        before, after, change = (p[::step, ::step] for p in (overview.before, overview.after, overview.change))
-        maps = classes_uri(before, legend.colours, 0), classes_uri(after, legend.colours, 0)
-        uris = *maps, _change_uri(change, legend, changes)
+        maps = [classes_uri(kept[::step, ::step], legend.colours, 0) for kept in (overview.before, overview.after)]
+        uris = maps[0], maps[1], _change_uri(overview.change[::step, ::step], legend, changes)
         if sum(map(len, uris)) <= _MOST_TEXT:
             return uris
         step += 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from geoseg.report.words import number
+from geoseg.report.words import number, percent
 
 _HALF = 0.5
 
@@ -38,10 +39,27 @@ def shift_rows(shift: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 
 def error_rows(errors: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """What the error model was given and what it says; facts that are no single number are left to ``run.json``."""
-    for name, value in errors.items():
-        words = name.replace("_", " ")
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            yield words, value
-        elif isinstance(value, float):
-            yield words, f"{value:.4g}"
+    """What the model of the maps' errors was given, what it says, and what it rests on."""
+    for side in ("before", "after"):
+        yield f"Errors of {side.upper()}", (errors.get(side) or {}).get("source")
+    yield "Differ", percent(errors["observed"]) if "observed" in errors else None
+    for key, title in (("explained", "Would differ if nothing had changed"), ("change", "True change, estimated")):
+        found = errors.get(key)
+        if found:
+            yield title, f"{percent(found['value'])} ({percent(found['low'])} to {percent(found['high'])})"
+    moved = errors.get("shift")
+    if moved:
+        yield "Shift that fits", f"{math.hypot(moved['rows'], moved['cols']):.2f} px"
+    pixels = errors.get("pixels")
+    if pixels:
+        yield "Pixels looked at", number(pixels) + ("" if errors.get("all_pixels", True) else ", a part of all")
+    yield "It rests on this", "; ".join(str(text) for text in errors.get("assumes") or ())
+
+
+def change_interval(run: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Hectares of change: of the map, as estimated, lower and upper end of the interval; None without an estimate."""
+    found, changed = (run.get("errors") or {}).get("change"), run.get("changed") or {}
+    if not found or "compared_ha" not in changed:
+        return None
+    whole = float(changed["compared_ha"])
+    return float(changed["area_ha"]), *(whole * float(found[key]) for key in ("value", "low", "high"))  # type: ignore[return-value]

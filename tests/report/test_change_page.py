@@ -112,6 +112,29 @@ def test_rules_add_up_from_what_differs_to_what_was_kept() -> None:
     assert sum(line.share for line in found.rules) == pytest.approx(80 / 130)
 
 
+def test_an_estimate_of_the_true_change_stands_with_its_interval() -> None:
+    change, explained = {"value": 0.02, "low": 0.0, "high": 0.04}, {"value": 0.1, "low": 0.08, "high": 0.12}
+    errors = {
+        "observed": 0.13, "explained": explained, "change": change, "shift": {"rows": 0.3, "cols": 0.4}, "pixels": 1000,
+        "before": {"source": f"scores {HOSTILE}"}, "after": {"source": "accuracy 0.9"}, "assumes": ["one shift", "independence"],
+    }  # fmt: skip
+    changed = {**record()["changed"], "compared_ha": 500.0}
+    page = report_of_change(record(errors=errors, changed=changed), LEGEND)
+    line = page.intervals[0]
+    assert (line.map_ha, line.estimate_ha, line.low_ha, line.high_ha) == (25, 10, 0, 20)
+    words = Words(render_page(page)).text
+    for said in (
+        "0 to 20",
+        "10.0 % (8.00 % to 12.0 %)",
+        "0.50 px",
+        "scores <script>",
+        "accuracy 0.9",
+        "one shift; independence",
+    ):
+        assert said in words, said
+    assert not data().intervals
+
+
 def test_the_matrix_keeps_sums_and_shares() -> None:
     table = data().matrix
     assert table is not None
