@@ -21,6 +21,7 @@ import numpy.typing as npt
 from geoseg.grid.geobox import GeoBox, Window
 
 Floats = npt.NDArray[np.float64]
+Complex = npt.NDArray[np.complex128]
 Layers = npt.NDArray[np.float32]
 Read = Callable[[Window], Layers]
 """A window to its layers, float32 (layers, rows, cols), NaN where there is nothing."""
@@ -90,10 +91,10 @@ def measure_shift(
 
     spectra = []
     for window in _spread(geobox.shape, block, blocks):
-        pair = _prepared(read_before(window), read_after(window), block)
-        if pair is not None:
-            one, other = (fft.rfft2(part) for part in pair)
-            spectra.append((np.conj(one) * other).sum(axis=0))
+        prepared = _prepared(read_before(window), read_after(window), block)
+        if prepared is not None:
+            one, other, fade = (fft.rfft2(part) for part in prepared)
+            spectra.append(np.stack([(np.conj(one) * other).sum(axis=0), np.conj(fade) * fade]))
     if not spectra:
         return None
     rows, cols = _peak(np.sum(spectra, axis=0), block)
@@ -120,13 +121,15 @@ def _spread(shape: tuple[int, int], block: int, blocks: int) -> Iterator[Window]
             yield Window(row, col, min(block, rows - row), min(block, cols - col))
 
 
-def _prepared(before: Layers, after: Layers, block: int) -> tuple[Layers, Layers] | None:
-    """Both dates less their means, 0 where either has nothing, faded at the sides, on a square; None without content."""
+def _prepared(before: Layers, after: Layers, block: int) -> tuple[Layers, Layers, Layers] | None:
+    """Both dates less their means, faded at the sides and where either has nothing, and the fading; None without content."""
     valid = np.isfinite(before).all(axis=0) & np.isfinite(after).all(axis=0)
     if valid.sum() < max(_LEAST * valid.size, 16):
         return None
     rows, cols = valid.shape
     fade = np.outer(np.hanning(rows + 2)[1:-1], np.hanning(cols + 2)[1:-1]) * valid
+    faded = np.zeros((block, block), np.float32)
+    faded[:rows, :cols] = fade
     made = []
     for layers in (before, after):
         known = np.where(valid, layers, 0).astype(np.float64)
@@ -136,39 +139,44 @@ def _prepared(before: Layers, after: Layers, block: int) -> tuple[Layers, Layers
         if not np.abs(square).max(initial=0.0) > 1e-9:
             return None
         made.append(square)
-    return made[0], made[1]
+    return made[0], made[1], faded
 
 
-def _peak(spectrum: npt.NDArray[Any], block: int) -> tuple[float, float]:
-    """The place of the highest correlation, (rows, cols)."""
+def _peak(spectra: Complex, block: int) -> tuple[float, float]:
+    """The place (rows, cols) of the highest correlation.
+
+    ``spectra`` (2, block, block // 2 + 1) are of the dates' correlation and of the fading's with itself, which it is divided
+    by: what is faded at its sides looks less shifted than it is.
+    """
     from scipy import fft
 
     reach = min(REACH, block // 4)
-    surface = fft.irfft2(spectrum, (block, block))
-    near = np.roll(surface, (reach, reach), axis=(0, 1))[: 2 * reach + 1, : 2 * reach + 1]
-    row, col = np.unravel_index(int(near.argmax()), near.shape)
+    surface, fading = fft.irfft2(spectra, (block, block))
+    near = np.roll(surface / np.maximum(fading, 0.2 * fading[0, 0]), (reach, reach), axis=(0, 1))
+    row, col = np.unravel_index(int(near[: 2 * reach + 1, : 2 * reach + 1].argmax()), (2 * reach + 1, 2 * reach + 1))
     at = (float(row - reach), float(col - reach))
     for _ in range(_ROUNDS):
-        at = _middle(spectrum, block, at)
+        at = _middle(spectra, block, at)
     return round(at[0], 6), round(at[1], 6)
 
 
-def _middle(spectrum: npt.NDArray[Any], block: int, at: tuple[float, float]) -> tuple[float, float]:
+def _middle(spectra: Complex, block: int, at: tuple[float, float]) -> tuple[float, float]:
     """The place, near ``at``, that the correlation falls from alike to both sides, along one axis after the other."""
     moves = np.arange(-_WIDE, _WIDE + STEP / 2, STEP)
     row, col = at
-    low, high = (_along(spectrum, block, row + moves + side, np.array([col]))[:, 0] for side in (-_FLANK, _FLANK))
+    low, high = (_along(spectra, block, row + moves + side, np.array([col]))[:, 0] for side in (-_FLANK, _FLANK))
     row += float(moves[np.abs(low - high).argmin()])
-    low, high = (_along(spectrum, block, np.array([row]), col + moves + side)[0] for side in (-_FLANK, _FLANK))
+    low, high = (_along(spectra, block, np.array([row]), col + moves + side)[0] for side in (-_FLANK, _FLANK))
     return row, col + float(moves[np.abs(low - high).argmin()])
 
 
-def _along(spectrum: npt.NDArray[Any], block: int, rows: Floats, cols: Floats) -> Floats:
-    """The correlation's trigonometric interpolation at ``rows`` by ``cols``."""
+def _along(spectra: Complex, block: int, rows: Floats, cols: Floats) -> Floats:
+    """The correlation at ``rows`` by ``cols``, by trigonometric interpolation."""
     down = np.exp(2j * np.pi * np.outer(rows, np.fft.fftfreq(block)))
     right = np.exp(2j * np.pi * np.outer(np.fft.rfftfreq(block), cols))
     weight = np.full(block // 2 + 1, 2.0)
     weight[0] = 1.0
     if block % 2 == 0:
         weight[-1] = 1.0
-    return np.asarray((down @ (spectrum * weight) @ right).real)
+    surface, fading = (down @ (spectra * weight) @ right).real / block**2
+    return np.asarray(surface / np.maximum(fading, 1e-9))
