@@ -14,7 +14,7 @@ CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(OK)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
 help:  ## what there is
-	@echo "make demo   a land-cover map of the sample scene, in demo/"
+	@echo "make demo   a land-cover map of the sample scene, and what differs from an earlier one, in demo/"
 	@echo "make test   the tests, without the slow ones (make test-slow runs those)"
 	@echo "make lint   ruff, formatting, mypy"
 	@echo "make bench  measurements, JSON in bench/results/"
