@@ -108,8 +108,8 @@ class ErrorEstimate:
     def statement(self) -> str:
         """In plain words."""
         shift = float(np.hypot(*self.shift))
-        moved = f" and the maps' shift of {shift:.2f} px" if shift >= 0.05 else ""
-        errors = f"the two maps' own errors{moved.replace("the maps'", 'their')}"
+        moved = f" and a shift of {shift:.2f} px" if shift >= 0.05 else ""
+        errors = f"the two maps' own errors{moved}"
         span, low, high = (
             f"{_percent(one)}-{_percent(other)} %" if one != other else f"{_percent(one)} %"
             for one, other in (
