@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from geoseg.jobs.vectorize import PolygonizeResult, polygonize
     from geoseg.legend import Legend
     from geoseg.model.bundle import Bundle, open_bundle
+    from geoseg.raster.pair import open_dates
     from geoseg.raster.scene import Scene, open_scene
     from geoseg.train.synth.settings import SynthSettings
 
@@ -52,6 +53,7 @@ __all__ = [
     "change",
     "evaluate",
     "open_bundle",
+    "open_dates",
     "open_scene",
     "polygonize",
     "sample",
@@ -84,6 +86,7 @@ _HOME = {
     "change": "jobs.change",
     "evaluate": "jobs.evaluate",
     "open_bundle": "model.bundle",
+    "open_dates": "raster.pair",
     "open_scene": "raster.scene",
     "polygonize": "jobs.vectorize",
     "sample": "jobs.sample",

@@ -58,7 +58,7 @@ class BlockJob:
     filtered: BlockStore
     threads: int | None = None
     probabilities: str | None = None
-    veto: Veto | None = None
+    vetoes: tuple[Veto, ...] = ()
     aoi: Aoi | None = None
 
     def worker(self) -> BlockWorker:
@@ -107,7 +107,7 @@ class BlockWorker:
         job, started = self.job, time.perf_counter()
         window = window_of(job.grid, block, job.stitch)
         image, valid = self.read(window)
-        limits = [limit.allows(window) for limit in (job.veto, job.aoi) if limit is not None]
+        limits = [limit.allows(window) for limit in (*job.vetoes, job.aoi) if limit is not None]
         wanted = np.logical_and.reduce(limits) if limits else None
         with self._loading:
             predictor, lanes = self._loaded, self._lanes

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,12 @@ class _Run:
         with self.outputs.claim() as journal, connect(cluster) as pool:
             threads = threads_each(cluster)
             choice = self.timed("choose", lambda: self.choose(pool, self.bundle, threads))
-            clouds = clouds and replace(clouds, choice=self.choose(pool, clouds.bundle, threads))
+            if clouds:
+                seen = self.choose(pool, clouds[0].bundle, threads)
+                clouds = tuple(replace(item, choice=seen) for item in clouds)
             halo = self.timed("halo", lambda: self.halo(pool, choice))
             plan = make_plan(self.scene, self.bundle, s, halo=halo)
-            digests = digests_of(self.scene, self.bundle, choice, plan, s, limits=[aoi, clouds])
+            digests = digests_of(self.scene, self.bundle, choice, plan, s, limits=[aoi, *(clouds or [None])])
             resumed = self.outputs.begin(journal, digests)
             job = replace(self.job(journal, choice, plan, threads), aoi=aoi)
             outcomes, mask = self.map(pool, journal, job, clouds)
@@ -134,17 +137,17 @@ class _Run:
         return SegmentResult(self.outputs.folder, run)
 
     def map(
-        self, pool: Pool, journal: Journal, job: BlockJob, clouds: Clouds | None
+        self, pool: Pool, journal: Journal, job: BlockJob, clouds: Sequence[Clouds]
     ) -> tuple[dict[str, Outcomes], SettledMask]:
         """Clouds, predict, filter, sieve: every block through every step that is asked for."""
         outcomes = {}
         filtered = [journal.store(old.name, job.grid, {}) for old in journal.folder.glob("filtered-*")]
-        if clouds:
-            first = clouds.job(journal, self.settings, job.threads)
+        for item in clouds:
+            first = item.job(journal, self.settings, job.threads)
             pool.install(first)
-            later = [job.predicted, *filtered]
-            outcomes["mask_with"] = self.timed("mask_with", lambda: self.step(pool, "predict", first.predicted, later))
-            job = replace(job, veto=clouds.veto(first))
+            step = partial(self.step, pool, "predict", first.predicted, [job.predicted, *filtered])
+            outcomes[f"mask_with {item.date}".strip(" -")] = self.timed("mask_with", step)
+            job = replace(job, vetoes=(*job.vetoes, item.veto(first)))
         pool.install(job)
         outcomes["predict"] = self.timed("predict", lambda: self.step(pool, "predict", job.predicted, filtered))
         if job.filters.any:
@@ -195,7 +198,7 @@ class _Run:
         try:
             return step()
         finally:
-            self.seconds[name] = round(time.monotonic() - started, 3)
+            self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - started, 3)
 
 
 def _silent(_: object) -> None:

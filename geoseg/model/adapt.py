@@ -70,8 +70,10 @@ def for_fine_tuning(given: Mapping[str, Array], fresh: Mapping[str, Array], befo
             what = f"has the shape {values.shape} for {name}, the network {own.shape}"
             raise BundleError.of("WEIGHTS", before.spec.encoder, what, "Make the bundle again")
         weights[name] = values.astype(own.dtype)
+    fused = any(name not in given for name in weights)
+    notes = ["the fusion of the dates begins as their difference"] if fused else []
     return Adapted(weights, (*_told("band", before.bands, after.bands, "the mean of the others'"),
-                             *_told("class", before.classes, after.classes, "random weights")))  # fmt: skip
+                             *_told("class", before.classes, after.classes, "random weights"), *notes))  # fmt: skip
 
 
 def with_encoder(path: str | Path, fresh: Mapping[str, Array], spec: NetworkSpec, bands: Sequence[str]) -> Adapted:

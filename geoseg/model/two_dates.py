@@ -39,7 +39,7 @@ class Fusion(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Compare the dates."""
         if self.join is not None:
-            fused: torch.Tensor = self.join(features.unflatten(0, (-1, DATES)).flatten(1, 2))
+            fused: torch.Tensor = self.join(torch.cat([features[::DATES], features[1::DATES]], 1))
             return fused
         change = features[1::DATES] - features[::DATES]
         return change.abs() if self.kind == "absolute_difference" else change
@@ -85,4 +85,4 @@ def by_date(images: torch.Tensor) -> torch.Tensor:
 
     So one call of the encoder sees both, and its batch norms take one statistic of both dates.
     """
-    return images.unflatten(1, (DATES, -1)).flatten(0, 1)
+    return images.reshape(-1, images.shape[1] // DATES, *images.shape[2:])  # sizes as a tracer for ONNX can follow them

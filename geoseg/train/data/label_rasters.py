@@ -177,7 +177,7 @@ def open_raster_labels(settings: LabelSettings, geobox: GeoBox, recoding: Recodi
         layer = replace(layer, nodata=float(settings.nodata))
     codes = dict(recoding.codes)
     if recoding.given:
-        said = {code: recoding.names.get(name.strip().casefold()) for code, name in names.items()}
+        said = {code: recoding.named(name) for code, name in names.items()}
         codes = {code: value for code, value in said.items() if value is not None} | codes
     same = same_grid(geobox, file.geobox)
     shift = None if same else Shift.between(file.geobox, geobox)

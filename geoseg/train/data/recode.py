@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,8 @@ _LEAST = 0.6
 class Recoding:
     """What codes and names mean. ``given``: by a table, and what that does not name is ignored; else by the legend itself.
 
-    ``codes`` and ``names`` (without case) map to class values or to the legend's nodata, which means: no label.
+    ``codes`` and ``names`` (without case) map to class values or to the legend's nodata, which means: no label. A name with a
+    ``*`` stands for all that a file has there (``tree->*``); the first that fits counts, where no name is the same.
     """
 
     legend: Legend
@@ -57,9 +59,16 @@ class Recoding:
 
     def value_of(self, word: Any) -> int | None:
         """The class value of a code or a name in a label file; None where it is not named."""
-        found = self.names.get(str(word).strip().casefold())
+        found = self.named(word)
         code = whole(word) if found is None else None
         return found if code is None else self.codes.get(code)
+
+    def named(self, word: Any) -> int | None:
+        """The class value of a name; None where neither it nor a pattern that fits is given."""
+        name = str(word).strip().casefold()
+        if not self.given or name in self.names:
+            return self.names.get(name)
+        return next((value for key, value in self.names.items() if "*" in key and _fits(key, name)), None)
 
     def nearest(self, word: Any) -> str:
         """``; did you mean 'forest'`` for a name that nearly is one that is known, else nothing."""
@@ -115,6 +124,10 @@ def did_you_mean(word: Any, known: Iterable[str], *, least: float = _LEAST) -> s
     by_fold = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(str(word).strip().casefold(), list(by_fold), n=1, cutoff=least)
     return f"; did you mean '{by_fold[close[0]]}'" if close else ""
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), name, re.DOTALL) is not None
 
 
 def _target(target: int | str, legend: Legend) -> int:

@@ -31,8 +31,9 @@ class TrainSettings(Settings):
     """All that makes a bundle. Paths are relative to the YAML file.
 
     ``recode`` maps codes of the labels (numbers, or class names of a vector file) to class values or names; what it does not
-    name is ignored. Without it, codes are class values and names are class names. ``classes`` is the legend; without it the
-    harmonised one, of which the classes that ``recode`` gives are taken.
+    name is ignored; a ``*`` in a name stands for anything, as in ``tree->*`` of a change. Without it, codes are class values
+    and names are class names. ``classes`` is the legend; without it the harmonised one, of which the classes that ``recode``
+    gives are taken.
     """
 
     name: str = Field(

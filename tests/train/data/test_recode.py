@@ -53,3 +53,11 @@ def test_negative_and_large_codes_count_and_fractions_do_not() -> None:
 
 def test_whole_numbers_are_known_however_they_are_written() -> None:
     assert [whole(word) for word in (3, 3.0, "3", " -3 ", 3.5, "3.5", "x", None, np.nan)] == [3, 3, 3, -3, *[None] * 5]
+
+
+def test_a_star_stands_for_anything_and_the_same_name_goes_before_it() -> None:
+    table = {"tree->tree": "low vegetation", "*->built": "built", "tree->*": "water", "?": 1}
+    recoding = Recoding.of(table, LEGEND)
+    words = ("tree->tree", "TREE->built", "tree->bare", "built->tree", "x", "built->built")
+    assert [recoding.value_of(word) for word in words] == [4, 5, 1, None, None, 5]
+    assert Recoding.of({}, Legend.of({1: "*"})).value_of("anything") is None  # a legend's names are no patterns
