@@ -19,6 +19,7 @@ from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.compare.blocks import BlockWork, Compared, Map, find_small, tiles_of
 from geoseg.compare.change_legend import change_legend
 from geoseg.compare.decide import Decider, Dropped, Rules
+from geoseg.compare.errors_model import ErrorEstimate, estimate_change
 from geoseg.compare.maps import Pair, Source, open_pair
 from geoseg.compare.places import PlaceFinder, SmallPlaces, lattice_of
 from geoseg.compare.settings import ChangeSettings
@@ -121,6 +122,7 @@ class _Run:
         s, pair = self.settings, self.pair
         self.check()
         shift = self.timed("shift", self.shift)
+        errors = self.timed("errors", self.errors)
         with connect(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as pool:
             alone = not s.workers and s.scheduler is None
             run: Map = partial(in_order, threads=s.threads) if alone else pool.in_order
@@ -130,7 +132,7 @@ class _Run:
             small = self.timed("small", lambda: self.small(work, run)) if s.min_area.any else None
             writer = _Writer(self, work, small)
             self.timed("change", lambda: writer.write(run))
-            facts = writer.facts(shift)
+            facts = writer.facts(shift, errors)
             record = write_products(facts, self.folder, run, self.timed)
         return writer.transitions, writer.naive, record
 
@@ -171,6 +173,21 @@ class _Run:
             remedy = f"Register the maps, or allow it with --max-shift {np.ceil(found.px * 10) / 10:g}"
             raise InputRefused.of("SHIFT", pair.after.path, what, remedy)
         return found
+
+    def errors(self) -> ErrorEstimate | None:
+        """How much of what differs the maps' errors explain; before any rule, from the stated errors or from single pixels."""
+        from geoseg.compare.lags import LagCounts
+        from geoseg.compare.map_errors import read_errors
+
+        pair, s = self.pair, self.settings
+        if len(pair.legend.values) < 2:
+            return None
+        given = (
+            None if stated is None else read_errors(stated, pair.legend) for stated in (s.before_errors, s.after_errors)
+        )
+        before, after = given
+        counts = LagCounts.count(pair.read, pair.geobox.shape, pair.legend.values)
+        return estimate_change(counts, before, after, seed=s.seed)
 
     def small(self, work: BlockWork, run: Map) -> SmallPlaces:
         """The changed places that are too small."""
@@ -217,10 +234,12 @@ class _Writer:
             description="change, before * 256 + after", tags=facts.tags, threads=self.run.settings.threads,
         )  # fmt: skip
 
-    def facts(self, shift: Any) -> ChangeFacts:
+    def facts(self, shift: Any, errors: ErrorEstimate | None) -> ChangeFacts:
         """What is known when the raster is written."""
+        if errors is not None:
+            errors = errors.of_whole(self.naive.changed_share)
         return ChangeFacts.of(
-            self.run.pair, self.run.settings, shift=shift, naive=self.naive, transitions=self.transitions,
+            self.run.pair, self.run.settings, shift=shift, errors=errors, naive=self.naive, transitions=self.transitions,
             dropped=self.dropped, small=self.small, overview=(self.before, self.after, self.picture),
             seconds=self.run.seconds,
         )  # fmt: skip

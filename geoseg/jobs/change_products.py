@@ -16,6 +16,7 @@ import geoseg
 from geoseg.compare.blocks import Map
 from geoseg.compare.change_legend import change_legend, from_to
 from geoseg.compare.decide import Codes, Dropped, changed_only
+from geoseg.compare.errors_model import ErrorEstimate
 from geoseg.compare.maps import NO_CONFIDENCE, Bytes, MapLayer, Pair
 from geoseg.compare.places import SmallPlaces
 from geoseg.compare.settings import ChangeSettings
@@ -53,6 +54,7 @@ class ChangeFacts:
     settings: ChangeSettings
     run_id: str
     shift: Any = None
+    errors: ErrorEstimate | None = None
     naive: Transitions | None = None
     transitions: Transitions | None = None
     dropped: Dropped = _NOTHING
@@ -123,8 +125,8 @@ def record_of(facts: ChangeFacts, zones: list[dict[str, object]] | None, polygon
             "tolerance": s.tolerance, "confidence_min": s.confidence_min, "joint_min": s.joint_min,
             "min_area": s.min_area.model_dump(mode="json"), "dropped": asdict(facts.dropped),
         },
-        "errors": None,
-        "statement": _statement(transitions, naive),
+        "errors": facts.errors.to_json() if facts.errors is not None else None,
+        "statement": _statement(transitions, naive, facts.errors),
         "zones": zones,
         "polygons": polygons,
         "settings": s.model_dump(mode="json", exclude={"notes"}),
@@ -215,12 +217,11 @@ def _by_class(transitions: Transitions) -> list[dict[str, Any]]:
     ]
 
 
-def _statement(transitions: Transitions, naive: Transitions) -> str:
-    """What can be said without knowing the maps' errors."""
+def _statement(transitions: Transitions, naive: Transitions, errors: ErrorEstimate | None) -> str:
+    """What can be said of the change, and how much of it the maps' own errors make."""
     if not transitions.total_m2:
         return "No pixel has a class at both dates, so nothing can be said of change."
     said = f"{transitions.changed_share:.1%} of the compared area has another class"
     if naive.changed_share != transitions.changed_share:
         said += f" ({naive.changed_share:.1%} before the rules)"
-    unknown = "how much of that the maps' own errors make is not known without their accuracy"
-    return f"{said}; {unknown} (--before-errors, --after-errors)."
+    return f"{said}. {errors.statement()}" if errors is not None else f"{said}."
