@@ -62,3 +62,27 @@ class SampleSettings(Settings):
         if self.buffer_around and not (self.buffer or self.buffer_m):
             raise ValueError("buffer_around needs buffer or buffer_m")
         return self
+
+
+class EstimateSettings(Settings):
+    """How labelled samples are read, and how intervals are made."""
+
+    interval: Literal["score", "normal"] = Field(
+        "score", description="score covers rare classes too; normal: the estimate and 1.96 standard errors to each side"
+    )
+    correction: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="of the variance for a finite population, 1 - n / N; auto: where 5 % of a stratum are sampled",
+    )
+    reference_field: str = Field("reference", description="column of the class that was seen; empty: not labelled")
+    map_field: str | None = Field(
+        None, description="column of the map's class; None: map_class or map, else what the mask says there"
+    )
+    stratum_field: str | None = Field(None, description="column of the stratum; None: strata are the map's classes")
+    layer: str | None = Field(None, description="layer of a vector file; needed where there are several")
+    strata: str | None = Field(
+        None, description="CSV of the strata with n_pixels and area_m2 or area_ha, as geoseg area writes; None: the mask"
+    )
+    band: int | None = Field(None, ge=1, description="band of the classes, 1-based; needed where there are several")
+    nodata: int | None = Field(None, description="value that means no class; None: what the file says")
+    assume_crs: str | None = Field(None, description="CRS of a mask that names none")
