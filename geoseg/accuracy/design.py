@@ -11,7 +11,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 ADVISED_MINIMUM = 50
-"""Samples that a rare stratum gets at least, where the total suffices (Olofsson et al. 2014, section 5.1.2: 50 to 100)."""
+"""Samples that a rare stratum gets at least, where the total suffices (Olofsson et al. 2014, table 5: 50, 75 or 100)."""
 
 _NO_SHARE = 1e-100
 """Smaller than this, beside the largest share, is none."""
@@ -24,7 +24,7 @@ def shares_of(allocation: str, area: Sequence[float], accuracy: Sequence[float] 
     ----------
     allocation
         ``equal``; ``proportional`` to area; ``neyman``: by ``W_h * sqrt(U_h (1 - U_h))``, which makes the overall
-        accuracy most precise (Cochran 1977, equation 5.26; Olofsson et al. 2014, section 5.1.2).
+        accuracy most precise (Cochran 1977, equation 5.26).
     area
         Of each stratum, in any unit.
     accuracy

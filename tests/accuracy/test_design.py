@@ -11,7 +11,7 @@ from hypothesis import given
 
 from geoseg.accuracy.design import allocate, expected_error, samples_needed, shares_of
 
-# Olofsson et al. 2014, section 5.1.1: mapped shares and conjectured user's accuracies.
+# Olofsson et al. 2014, section 5: mapped shares and conjectured user's accuracies.
 WEIGHTS = [0.020, 0.015, 0.320, 0.645]
 ACCURACY = [0.70, 0.60, 0.90, 0.95]
 PIXELS = [200_000, 150_000, 3_200_000, 6_450_000]

@@ -72,6 +72,12 @@ def test_ranks_are_different_and_shorter_draws_begin_longer_ones(n_pixels: int) 
         assert (ranks(n_pixels, n, (7, 3)) == longest[:n]).all()
 
 
+def test_a_seed_means_the_same_pixels_as_ever() -> None:
+    """Who adds samples to labelled ones needs the old ones again: a change here, or in NumPy's streams, is to be told."""
+    assert ranks(1000, 5, (0, 1)).tolist() == [522, 889, 992, 558, 305]
+    assert ranks(1 << 40, 3, (7, 2)).tolist() == [305631557448, 489451035943, 1026656234349]
+
+
 def test_all_of_a_stratum_is_a_permutation_of_it() -> None:
     assert sorted(ranks(500, 500, (1,)).tolist()) == list(range(500))
 
