@@ -80,11 +80,15 @@ def change_since_1996(
 ) -> ChangeResult:
     """Compare the sample's class map of 1996 with the map in ``folder``, into ``folder/change``.
 
-    The two were made in different ways, and the page says so: most of what differs is their disagreement.
+    The two were made in different ways, and the page says so: most of what differs is their disagreement. The bundle's
+    scores are counted against the map of 1996, so that they hold the errors of both: beside them it counts as right.
     """
     write_earlier(sample / "labels.tif", folder / EARLIER, open_bundle(sample / "bundle").legend)
-    scores = json.loads((sample / "bundle" / "scores.json").read_text(encoding="utf-8"))
-    settings = ChangeSettings.of(**_RULES, notes=_notes(scores), overwrite=overwrite)
+    scores = sample / "bundle" / "scores.json"
+    notes = _notes(json.loads(scores.read_text(encoding="utf-8")))
+    settings = ChangeSettings.of(
+        **_RULES, before_errors=1.0, after_errors=str(scores), notes=notes, overwrite=overwrite
+    )
     return change(folder / EARLIER, folder, folder / CHANGE, settings=settings, on_progress=on_change)
 
 
@@ -106,8 +110,8 @@ def _notes(scores: dict[str, dict[str, dict[str, float]]]) -> tuple[str, ...]:
         "These are two maps made in different ways, the one of 1996 by others from other images, the one of 2000 by a small "
         "network: most of what differs is their disagreement, not change.",
         f"The network learned from the map of 1996, and where it had not seen that map it differs from it on {1 - agree:.0%} "
-        "of the pixels: errors of either map and true change together, and nothing here can tell them apart. The errors of "
-        "the map of 1996 alone are not known.",
+        "of the pixels: errors of either map and true change together, and nothing here can tell them apart. These are what "
+        "is given as the errors of the new map; those of the map of 1996 alone are not known, and it is taken as right.",
         "Take it as a list of places to look at. Areas of change that one can defend need labelled samples: "
         "geoseg sample, then geoseg estimate.",
     )

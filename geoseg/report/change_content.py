@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -293,7 +294,9 @@ def _rest(transitions: Sequence[TransitionLine]) -> str:
 def _headlines(run: Mapping[str, Any], transitions: Sequence[TransitionLine]) -> Iterator[Headline]:
     changed = run.get("changed") or {}
     if "area_ha" in changed:
-        yield Headline("Change", area(changed["area_ha"]), f"{percent(changed['share'])} of the ground compared")
+        yield Headline(
+            "Kept as change", area(changed["area_ha"]), f"{percent(changed['share'])} of the ground compared"
+        )
     if "naive_area_ha" in changed:
         note = f"{percent(changed['naive_share'])}: pixel against pixel, before any rule"
         yield Headline("The two maps differ on", area(changed["naive_area_ha"]), note)
@@ -415,8 +418,17 @@ def _sections(run: Mapping[str, Any]) -> Iterator[Section]:
     yield Section("Grid", rows_of(_grid(run.get("grid") or {})))
     yield Section("Measured shift", rows_of(shift_rows(run.get("shift") or {})))
     yield Section("Errors of the maps", rows_of(error_rows(run.get("errors") or {})))
-    yield Section("Settings", rows_of(settings_rows(run.get("settings") or {})))
+    yield Section("Settings", rows_of(settings_rows(_named(run.get("settings") or {}))))
     yield Section("Provenance", rows_of(_provenance(run)))
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with files by their names, without folders."""
+    files = ("before_errors", "after_errors", "zones")
+    return {
+        name: PurePath(value).name if name in files and isinstance(value, str) else value
+        for name, value in settings.items()
+    }
 
 
 def _side(side: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

@@ -9,6 +9,7 @@ from typing import Any
 from geoseg.report.words import number, percent
 
 _HALF = 0.5
+NOTHING_LEFT = "none is left: the errors given explain more than differs, so they are larger than those of these maps"
 
 
 def shift_note(shift: Mapping[str, Any]) -> str:
@@ -18,8 +19,8 @@ def shift_note(shift: Mapping[str, Any]) -> str:
     if float(shift["px"]) < 0.1:
         return said + "too small to matter"
     if float(shift["px"]) < _HALF:
-        return said + "seen at class borders: --tolerance 1 absorbs it"
-    return said + "overstates change at every border: align the maps, or use --tolerance"
+        return said + "seen at class borders; a tolerance of 1 px absorbs it"
+    return said + "overstates change at every border: align the maps, or allow a tolerance"
 
 
 def shift_rows(shift: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
@@ -43,12 +44,13 @@ def error_rows(errors: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for side in ("before", "after"):
         yield f"Errors of {side.upper()}", (errors.get(side) or {}).get("source")
     yield "Differ", percent(errors["observed"]) if "observed" in errors else None
-    for key, title in (("explained", "Would differ if nothing had changed"), ("change", "True change, estimated")):
-        found = errors.get(key)
-        if found:
-            yield title, f"{percent(found['value'])} ({percent(found['low'])} to {percent(found['high'])})"
+    explained, change = errors.get("explained"), errors.get("change")
+    if explained:
+        yield "Would differ if nothing had changed", _between(explained)
+    if change:
+        yield "True change, estimated", _between(change) if _left(errors) else NOTHING_LEFT
     moved = errors.get("shift")
-    if moved:
+    if moved and _left(errors):
         yield "Shift that fits", f"{math.hypot(moved['rows'], moved['cols']):.2f} px"
     pixels = errors.get("pixels")
     if pixels:
@@ -58,8 +60,18 @@ def error_rows(errors: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 def change_interval(run: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
     """Hectares of change: of the map, as estimated, lower and upper end of the interval; None without an estimate."""
-    found, changed = (run.get("errors") or {}).get("change"), run.get("changed") or {}
-    if not found or "compared_ha" not in changed:
+    errors, changed = run.get("errors") or {}, run.get("changed") or {}
+    found = errors.get("change")
+    if not found or not _left(errors) or "compared_ha" not in changed:
         return None
     whole = float(changed["compared_ha"])
     return float(changed["area_ha"]), *(whole * float(found[key]) for key in ("value", "low", "high"))  # type: ignore[return-value]
+
+
+def _left(errors: Mapping[str, Any]) -> bool:
+    """Whether the errors leave room for any change; else the model does not fit, and its figures say nothing."""
+    return float((errors.get("change") or {}).get("high", 0.0)) > 0
+
+
+def _between(found: Mapping[str, float]) -> str:
+    return f"{percent(found['value'])} ({percent(found['low'])} to {percent(found['high'])})"

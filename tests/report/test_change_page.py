@@ -65,7 +65,9 @@ def record(**changes: Any) -> dict[str, Any]:
                          "min_area": {"others": 5000.0, "classes": {HOSTILE: 900.0}}},
         "statement": f"No more than the maps' own errors explain {HOSTILE}.",
         "zones": [{"zone_id": 1, "zone_name": f"north {HOSTILE}", "zone_ha": 300.0, "mapped_ha": 250.0, "changed_ha": 50.0}],
-        "polygons": 17, "settings": {"tolerance": 1, "align": True}, "notes": [f"aligned {HOSTILE}"],
+        "polygons": 17,
+        "settings": {"tolerance": 1, "align": True, "after_errors": "/home/me/bundle/scores.json"},
+        "notes": [f"aligned {HOSTILE}"],
         "seconds": {"polygons": 1.5, "change": 2.0},
     }  # fmt: skip
     return {**known, **changes}
@@ -133,6 +135,10 @@ def test_an_estimate_of_the_true_change_stands_with_its_interval() -> None:
     ):
         assert said in words, said
     assert not data().intervals
+    errors["change"] = {"value": 0.0, "low": 0.0, "high": 0.0}
+    none = report_of_change(record(errors=errors, changed=changed), LEGEND)
+    assert not none.intervals, "an interval from 0 to 0 would be a claim that nobody can make"
+    assert "explain more than differs" in Words(render_page(none)).text
 
 
 def test_the_matrix_keeps_sums_and_shares() -> None:
@@ -157,7 +163,7 @@ def test_transitions_stand_by_area_in_the_colours_of_the_raster() -> None:
 def test_nothing_from_a_file_becomes_markup_and_the_page_needs_nothing_else() -> None:
     text = render_page(data())
     page = Words(text)
-    assert page.open == [""]
+    assert page.open == [""] and "/home/me" not in text
     assert page.text.count("<script>alert(1)</script>") >= 10
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "link", "iframe", "form"}
