@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,14 +32,13 @@ _TIMM = {"DPT": {"img_size", "dynamic_img_size"}}
 _HEADS = {"EfficientNetEncoder": ("_conv_head", "_bn1")}  # of the classifier that the encoder was made from
 # How often the decoder halves the encoder's last map again: PAN's feature pyramid attention three times, DPT once.
 _PYRAMID = {"PAN": 8, "DPT": 2}
-# Levels of the encoder's features that a decoder looks at, of their number; where it is not all but the image itself.
-_LEVELS: dict[str, Callable[[int], Iterable[int]]] = {
-    "FPN": lambda count: range(count - 4, count),
-    "PSPNet": lambda count: [count - 1],
-    "PAN": lambda count: range(2, count),
-    "UPerNet": lambda count: range(2, count),
-    "DeepLabV3": lambda count: [count - 1],
-    "DeepLabV3Plus": lambda count: [2, count - 1],
+# Levels of the encoder's features that a decoder looks at, where it is not all but the first: the image, or what is as large.
+_LEVELS = {
+    "FPN": slice(-4, None),
+    "PSPNet": slice(-1, None),
+    "PAN": slice(2, None),
+    "UPerNet": slice(2, None),
+    "DeepLabV3": slice(-1, None),
 }
 
 
@@ -206,10 +205,11 @@ def _bands_each(spec: NetworkSpec) -> int:
 
 
 def _levels(spec: NetworkSpec, network: Any) -> list[int]:
-    """The levels that the decoder looks at: 0 is the image itself, or what is as large."""
-    count = len(network.encoder.out_channels)
-    found = _LEVELS.get(spec.architecture, lambda count: range(1, count))(count)
-    return [level for level in found if level > 0]
+    """The levels that the decoder looks at."""
+    levels = list(range(len(network.encoder.out_channels)))
+    if spec.architecture == "DeepLabV3Plus":
+        return [levels[2], levels[-1]]
+    return levels[_LEVELS.get(spec.architecture, slice(1, None))]
 
 
 def _drop_unused(network: nn.Module) -> None:

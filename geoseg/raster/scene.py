@@ -228,7 +228,7 @@ def fitted_to(scene: Scene, bands: tuple[Band, ...], geobox: GeoBox | None = Non
     moved = tuple(band for band in fitted if band.grid is not None and not on_lattice(band.grid, geobox))
     if moved:
         notes.append(_resampled(fitted, moved, geobox))
-    used = {layer.path for layer in (*fitted, *flags)}
+    used = {band.path for band in fitted} | {layer.path for layer in flags}
     contents = tuple((path, digest) for path, digest in scene.contents if path in used)
     remote = {path for path, _ in contents if remote_target(path, allow_remote=True)}
     return _identified(

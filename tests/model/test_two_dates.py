@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,12 @@ def test_one_encoder_sees_both_dates_and_learns_from_both(network_spec: NetworkS
 
 
 def test_no_weight_is_left_out_of_training() -> None:
-    for network_spec in (spec(fusion="concatenation"), spec("FPN", params=()), dilated("concatenation")):
+    others = [spec(name, params=()) for name in ("FPN", "DeepLabV3Plus", "PSPNet")]
+    for network_spec in (
+        spec(fusion="concatenation"),
+        *(replace(item, fusion="concatenation") for item in others),
+        dilated("concatenation"),
+    ):
         network = build(network_spec).train()
         network(images()).sum().backward()
         assert [name for name, p in network.named_parameters() if p.grad is None] == [], network_spec
