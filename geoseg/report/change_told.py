@@ -9,7 +9,9 @@ from typing import Any
 from geoseg.report.words import number, percent
 
 _HALF = 0.5
-NOTHING_LEFT = "none is left: the errors given explain more than differs, so they are larger than those of these maps"
+NOTHING_LEFT = (
+    "cannot be told: the errors given explain more than differs, so that the maps share errors, or have fewer"
+)
 
 
 def shift_note(shift: Mapping[str, Any]) -> str:
@@ -69,8 +71,8 @@ def change_interval(run: Mapping[str, Any]) -> tuple[float, float, float, float]
 
 
 def _left(errors: Mapping[str, Any]) -> bool:
-    """Whether the errors leave room for any change; else the model does not fit, and its figures say nothing."""
-    return float((errors.get("change") or {}).get("high", 0.0)) > 0
+    """Whether the errors can be those of these maps; else the model does not fit, and its figures say nothing."""
+    return bool(errors.get("consistent", True)) and float((errors.get("change") or {}).get("high", 0.0)) > 0
 
 
 def _between(found: Mapping[str, float]) -> str:

@@ -135,9 +135,9 @@ def test_an_estimate_of_the_true_change_stands_with_its_interval() -> None:
     ):
         assert said in words, said
     assert not data().intervals
-    errors["change"] = {"value": 0.0, "low": 0.0, "high": 0.0}
+    errors |= {"change": {"value": 0.0, "low": 0.0, "high": 0.13}, "consistent": False}
     none = report_of_change(record(errors=errors, changed=changed), LEGEND)
-    assert not none.intervals, "an interval from 0 to 0 would be a claim that nobody can make"
+    assert not none.intervals, "an interval where the errors do not fit the maps would be a claim that nobody can make"
     assert "explain more than differs" in Words(render_page(none)).text
 
 
