@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from geoseg.accuracy.estimate_table import EstimateTable
+    from geoseg.accuracy.settings import EstimateSettings, SampleSettings
     from geoseg.compare.settings import ChangeSettings
-    from geoseg.accuracy.settings import SampleSettings
     from geoseg.config import EvaluateSettings, PolygonizeSettings, SegmentSettings, SieveSettings
     from geoseg.errors import GeosegError
     from geoseg.jobs.area import AreaTable, area
     from geoseg.jobs.change import ChangeResult, change
+    from geoseg.jobs.estimate import estimate
     from geoseg.jobs.evaluate import EvaluateResult, evaluate
     from geoseg.jobs.sample import SampleResult, sample
     from geoseg.jobs.segment import SegmentResult, segment
@@ -34,6 +36,8 @@ __all__ = [
     "Bundle",
     "ChangeResult",
     "ChangeSettings",
+    "EstimateSettings",
+    "EstimateTable",
     "EvaluateResult",
     "EvaluateSettings",
     "GeosegError",
@@ -51,6 +55,7 @@ __all__ = [
     "SynthSettings",
     "area",
     "change",
+    "estimate",
     "evaluate",
     "open_bundle",
     "open_dates",
@@ -67,6 +72,8 @@ _HOME = {
     "Bundle": "model.bundle",
     "ChangeResult": "jobs.change",
     "ChangeSettings": "compare.settings",
+    "EstimateSettings": "accuracy.settings",
+    "EstimateTable": "accuracy.estimate_table",
     "EvaluateResult": "jobs.evaluate",
     "EvaluateSettings": "config",
     "GeosegError": "errors",
@@ -84,6 +91,7 @@ _HOME = {
     "SynthSettings": "train.synth.settings",
     "area": "jobs.area",
     "change": "jobs.change",
+    "estimate": "jobs.estimate",
     "evaluate": "jobs.evaluate",
     "open_bundle": "model.bundle",
     "open_dates": "raster.pair",

@@ -32,6 +32,7 @@ VERBS = {
     "sieve": "A class raster without small regions: each joins its neighbour.",
     "area": "Areas by class, and by zone, on the ellipsoid.",
     "sample": "Random pixels of a class raster to label, with their design.",
+    "estimate": "Areas and accuracies with 95 % intervals, from labelled samples.",
     "change": "Maps of two or more dates, or two images: what became what, where, and how sure that is.",
     "train": "Labelled scenes to a bundle, with its scores.",
     "evaluate": "How good a bundle is on a labelled scene: scores with intervals, map of errors.",

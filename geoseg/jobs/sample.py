@@ -13,13 +13,13 @@ import numpy as np
 import geoseg
 from geoseg.accuracy.design import ADVISED_MINIMUM, allocate, expected_error, samples_needed, shares_of
 from geoseg.accuracy.draw import Border, Census, Drawn, Frame, count, draw, widest_reach
-from geoseg.accuracy.samples import UNLABELLED, Samples, Stratum
-from geoseg.accuracy.samples_file import write_samples
+from geoseg.accuracy.samples import UNLABELLED, Samples, Stratum, with_labels_of
+from geoseg.accuracy.samples_file import is_samples_file, read_samples, write_samples
 from geoseg.accuracy.settings import MOST_REACH, SampleSettings
 from geoseg.accuracy.strata import Part, Rule, decide, read_groups
 from geoseg.accuracy.transitions import all_pairs, is_change, is_persistence
 from geoseg.config import PerClass
-from geoseg.errors import InputRefused, UsageError
+from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.jobs.outputs import check_files
 from geoseg.legend import MOST, Legend
 from geoseg.raster.classes import ClassRaster, open_classes
@@ -87,7 +87,8 @@ def sample(
         ``FORMAT``: the output's name does not end in .gpkg. ``LEGEND``: no class of a name that was given. ``TOTAL``:
         fewer samples than strata, or than their minimum. ``STRATA``, ``BUFFER``: groups or a buffer that cannot be.
     Conflict
-        ``EXISTS``, ``INPUT``: the output would replace a file.
+        ``EXISTS``, ``INPUT``: the output would replace a file. ``LABELLED``: the file holds somebody's labels, and those
+        are never replaced.
 
     Notes
     -----
@@ -98,7 +99,9 @@ def sample(
     if out.suffix.lower() != ".gpkg":
         raise UsageError.of("FORMAT", out, "samples are a GeoPackage, and its name does not say so", "Name it .gpkg")
     path = Path(mask.path) if isinstance(mask, ClassRaster) else mask_of(mask)
-    check_files([out], [path], overwrite=settings.overwrite)
+    check_files([out], [path, settings.labels], overwrite=settings.overwrite)
+    _keep_labels(out)
+    earlier = read_samples(settings.labels) if settings.labels is not None else None
     if not isinstance(mask, ClassRaster):
         mask = open_classes(path, band=settings.band, nodata=settings.nodata, assume_crs=settings.assume_crs)
     change = _is_change(mask, settings.change)
@@ -112,9 +115,13 @@ def sample(
         drawn = draw(frame, census, parts, [s.sampled for s in design.strata], seed=settings.seed, threads=threads)
     legend = all_pairs(mask.legend) if change else mask.legend
     facts = _facts(path, mask, settings, design, lattice) | {"is_change": json.dumps(change)}
+    facts["classes"] = _areas_by_class(census, mask.nodata, lattice)
     made = _samples(drawn, design, mask, legend, facts, settings.seed)
-    write_samples(out, made, mask.geobox, squares=settings.squares)
     notes = (*mask.notes, *design.notes)
+    if earlier is not None:
+        made, told = _labelled(made, earlier, settings.labels)
+        notes = (*notes, *told)
+    write_samples(out, made, mask.geobox, squares=settings.squares)
     return SampleResult(out, len(made), design.strata, lattice.method, design.expected_error, notes, made)
 
 
@@ -123,6 +130,23 @@ def mask_of(path: str | Path) -> Path:
     path = Path(path)
     there = [path / name for name in ("mask.tif", "change.tif") if (path / name).is_file()] if path.is_dir() else []
     return there[0] if there else path
+
+
+def _keep_labels(out: Path) -> None:
+    """Refuse to replace what a person labelled."""
+    if is_samples_file(out) and (n := int(read_samples(out).labelled.sum())):
+        remedy = "Choose another OUT; --labels takes the labels over"
+        raise Conflict.of("LABELLED", out, f"holds {n} labels, which are never replaced", remedy)
+
+
+def _labelled(samples: Samples, earlier: Samples, path: object) -> tuple[Samples, tuple[str, ...]]:
+    """The samples with labels taken over, and how many of those found no place."""
+    if earlier.facts.get("grid") != samples.facts["grid"]:
+        raise InputRefused.of("SAMPLES", path, "is of another grid than the mask", "Labels are taken over on one grid")
+    made = with_labels_of(samples, earlier)
+    had, kept = int(earlier.labelled.sum()), int(made.labelled.sum())
+    lost = f", {had - kept} are of pixels that are not drawn now" if had > kept else ""
+    return made, (f"{kept} of {len(made)} samples are labelled already{lost}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +274,9 @@ def _facts(
 ) -> dict[str, str]:
     """What the file says of the design, as text."""
     rows, cols = mask.geobox.shape
-    own = settings.model_dump(mode="json", exclude={"threads", "block_size", "overwrite", "squares", "change"})
+    own = settings.model_dump(
+        mode="json", exclude={"threads", "block_size", "overwrite", "squares", "change", "labels"}
+    )
     return {
         "geoseg": geoseg.__version__,
         "mask": path.name,
@@ -264,6 +290,13 @@ def _facts(
         "grid": json.dumps({"shape": [rows, cols], "transform": list(mask.geobox.transform)}),
         "settings": json.dumps(own, sort_keys=True, ensure_ascii=False),
     }
+
+
+def _areas_by_class(census: Census, nodata: int, lattice: Lattice) -> str:
+    """Pixels and m² of each class on the map as JSON: strata that hold several classes do not tell."""
+    n_pixels, units = census.cells.n_pixels.sum(axis=0), census.cells.units.sum(axis=0)
+    there = [value for value in np.flatnonzero(n_pixels).tolist() if value != nodata]
+    return json.dumps({value: (int(n_pixels[value]), int(units[value]) * lattice.unit_m2) for value in there})
 
 
 def _samples(
