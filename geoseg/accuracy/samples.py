@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -120,3 +120,12 @@ class Samples:
     def weight(self) -> Floats:
         """Pixels that each sample stands for: one over its inclusion probability."""
         return 1.0 / self.incl_prob
+
+
+def with_labels_of(samples: Samples, earlier: Samples) -> Samples:
+    """The samples with the references and notes that the same pixels have in ``earlier``, which is on the same grid."""
+    known = {place: i for i, place in enumerate(zip(earlier.row.tolist(), earlier.col.tolist(), strict=True))}
+    at = [known.get(place) for place in zip(samples.row.tolist(), samples.col.tolist(), strict=True)]
+    reference = [int(earlier.reference[i]) if i is not None else UNLABELLED for i in at]
+    notes = tuple(earlier.notes[i] if i is not None else "" for i in at)
+    return replace(samples, reference=np.array(reference, np.int64), notes=notes)

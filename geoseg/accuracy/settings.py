@@ -34,6 +34,7 @@ class SampleSettings(Settings):
         (), description="classes whose surroundings are that stratum; none: all borders, of a change map: the changes"
     )
     change: bool | None = Field(None, description="classes are transitions; None: what values and names say")
+    labels: str | None = Field(None, description="earlier samples of the mask, whose labels are taken over")
     squares: bool = Field(False, description="samples are drawn as the squares of their pixels")
     seed: int = Field(0, ge=0)
     band: int | None = Field(None, ge=1, description="band of the classes, 1-based; needed where there are several")

@@ -77,6 +77,12 @@ def _groups(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> di
 @click.option(
     "--change/--no-change", default=None, help="Whether MASK's classes are transitions; by their values and names."
 )
+@click.option(
+    "--labels",
+    type=options.PATH,
+    metavar="FILE",
+    help="Earlier samples of MASK: labels of pixels drawn again are kept.",
+)
 @click.option("--squares", is_flag=True, help="Draw samples as their pixels' squares; centre points by default.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of the draw.")
 @options.mask_options

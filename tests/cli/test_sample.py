@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import geoseg
-from geoseg.accuracy.samples_file import read_samples
+from geoseg.accuracy.samples_file import read_samples, write_samples
 from geoseg.cli.main import run
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
@@ -210,6 +211,30 @@ def test_nothing_is_replaced_unasked_and_inputs_never(mask: Path, tmp_path: Path
     moved = mask.rename(tmp_path / "mask.gpkg")
     assert run(["sample", str(moved), str(moved), "--total", "10", "--overwrite"]) == 4
     assert "INPUT" in capsys.readouterr().err
+
+
+def test_labels_are_never_replaced_and_are_taken_over_into_a_larger_sample(mask: Path, tmp_path: Path, capsys) -> None:
+    first, more = tmp_path / "first.gpkg", tmp_path / "more.gpkg"
+    few = geoseg.sample(mask, first, total=60).samples
+    reference = np.where(np.arange(60) < 40, few.map_class, -1)
+    labelled = replace(few, reference=reference, notes=("seen",) + ("",) * 59)
+    write_samples(first, labelled, open_classes(mask).geobox)
+    assert run(["sample", str(mask), str(first), "--total", "200", "--overwrite"]) == 4
+    assert "LABELLED" in capsys.readouterr().err
+    assert run(["sample", str(mask), str(more), "--total", "200", "--labels", str(first)]) == 0
+    assert "40 of 200 samples are labelled already" in capsys.readouterr().err
+    found = read_samples(more)
+    assert found.labelled.sum() == 40
+    assert (found.reference == found.map_class)[found.labelled].all()
+    assert sorted(found.notes)[-1] == "seen"
+    assert (
+        run(["sample", str(mask), str(tmp_path / "s.gpkg"), "--total", "60", "--seed", "9", "--labels", str(first)])
+        == 0
+    )
+    assert "are of pixels that are not drawn now" in capsys.readouterr().err
+    other = write_classes(tmp_path / "other.tif", VALUES[:50])
+    assert run(["sample", str(other), str(tmp_path / "o.gpkg"), "--total", "60", "--labels", str(first)]) == 3
+    assert "another grid" in capsys.readouterr().err
 
 
 def test_errors_are_one_line(mask: Path, change: Path, tmp_path: Path, capsys) -> None:
