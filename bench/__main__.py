@@ -28,6 +28,7 @@ SMALL = {
     "vector": [["bench.vector", "--sides", "4096", "8192", "--rounds", "2"]],
     "formats": [["bench.formats", "--sides", "2048", "4096"]],
     "train": [["bench.train", "--rounds", "2", "--steps", "12"]],
+    "flicker": [["bench.flicker"]],
 }
 FULL = {
     "cli": [["bench.cli"]],
@@ -41,6 +42,7 @@ FULL = {
     "vector": [["bench.vector"]],
     "formats": [["bench.formats"]],
     "train": [["bench.train"]],
+    "flicker": [["bench.flicker", "--side", "1024", "--seeds", "8"]],
 }
 
 

@@ -12,12 +12,14 @@ The shift
 The interval
     95 %, of two parts: bounds of e below a pixel, which no map shows (all mixtures of strips that fit), and beyond
     them 1.96 standard errors: of the noise that happened (multinomial), of the correction (jackknife over groups of
-    windows, which refits the shift), and of the stated errors (draws of their matrices).
+    windows, which refits the shift), and of the stated errors (draws of their matrices). Of an overall accuracy alone it is
+    not known which class is mistaken for which; errors spread evenly make the most change of all, so that the upper end is
+    raised by what they would make less if they all lay in a third of the land (errors e1, e2: by 4 e1 e2).
 
 It rests on this: errors of the two dates are independent, as are those of neighbouring pixels; the matrices hold for these
 maps; one shift for the whole. Errors that both maps share (the same model on the same places) make less false change
-than is taken off here, errors in patches scatter more; if an accuracy counts pixels at borders that the shift explains too,
-they are taken off twice.
+than is taken off here, and errors in patches scatter more than the interval knows; if an accuracy counts pixels at borders
+that the shift explains too, they are taken off twice. An accuracy that is a point off moves the estimate by a point.
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ ASSUMES = (
 _SPECKS = "errors larger than a pixel were not stated, and count as change"
 _DRAWS = 60
 _Z = 1.959964
+_MOST = 3.0
+"""Borders that both maps have, as a multiple of those of one: more than 1 where errors in patches hide a map's own."""
+_PLACES = 1 / 3
+"""Least part of the land that all errors lie in where no more than an overall accuracy is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +97,13 @@ class ErrorEstimate:
 
     @property
     def high(self) -> float:
-        """Upper end of the 95 % interval of the true change."""
-        return min(max(self.raw + self.above, 0.0), 1.0)
+        """Upper end of the 95 % interval of the true change; what is observed where the errors contradict it."""
+        return min(self.raw + self.above, 1.0) if self.consistent else self.observed
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the errors can be what they are said to be: not when less differs than they alone would make differ."""
+        return self.raw + self.above >= 0
 
     @property
     def significant(self) -> bool:
@@ -108,7 +119,8 @@ class ErrorEstimate:
     def statement(self) -> str:
         """In plain words."""
         shift = float(np.hypot(*self.shift))
-        moved = f" and a shift of {shift:.2f} px" if shift >= 0.05 else ""
+        fits = shift >= 0.05 and self.consistent  # else nothing was left to fit a shift to
+        moved = f" and a shift of {shift:.2f} px" if fits else ""
         errors = f"the two maps' own errors{moved}"
         span, low, high = (
             f"{_percent(one)}-{_percent(other)} %" if one != other else f"{_percent(one)} %"
@@ -122,6 +134,11 @@ class ErrorEstimate:
                 f"{_percent(self.observed)} % of the pixels differ; single wrong pixels{moved} alone would make it {span}. "
                 f"What is left, {left}, is change together with the maps' larger errors, which are not known without "
                 "their accuracy (--before-errors, --after-errors)."
+            )
+        if not self.consistent:
+            return (
+                f"The observed change of {_percent(self.observed)} % is less than {errors} would make ({span}) if they were "
+                "independent: the maps share errors, or have fewer; how much has changed cannot be told."
             )
         if not self.significant:
             more = f"; at most {high} can have changed" if self.high > 0 else ""
@@ -141,7 +158,7 @@ class ErrorEstimate:
             "observed": _rounded(self.observed),
             "explained": _span(self.explained, self.explained_low, self.explained_high),
             "change": _span(self.change, self.low, self.high),
-            "significant": self.significant,
+            "significant": self.significant, "consistent": self.consistent,
             "shift": {"rows": _rounded(self.shift[0]), "cols": _rounded(self.shift[1])},
             "matrix_share": [[_rounded(value) for value in row] for row in self.matrix],
             "before": self.errors[0].to_json(), "after": self.errors[1].to_json(),
@@ -175,6 +192,7 @@ def estimate_change(
         _Z * (_noise(total, matrices) + _jackknife(counts, (before, after)) + _drawn(total, errors, fit, seed)) ** 0.5
     )
     below, above = fit.common * (most - fit.edge) + half, fit.common * (fit.edge - least) + half
+    above += 2 * (1 / _PLACES - 1) * (1 - errors[0].even) * (1 - errors[1].even)
     null, change = fit.no_change(matrices), min(max(fit.change, 0.0), 1.0)
     return ErrorEstimate(
         observed=_observed(total), explained=null, explained_low=max(null - above, 0.0), explained_high=min(null + below, 1.0),
@@ -224,7 +242,7 @@ class _Fit:
 
     def no_change(self, matrices: Both) -> float:
         """Share of pixels that would differ if nothing had changed."""
-        moved = self._moved()
+        moved = self._moved() * max(self.common, 1.0)
         margins = np.maximum(self.crossed.sum(axis=0) + self.crossed.sum(axis=1), 0)
         still = np.maximum(margins / margins.sum() - moved.sum(axis=1), 0)
         shown = matrices[0].T @ (np.diag(still * (1 - moved.sum()) / max(still.sum(), 1e-12)) + moved) @ matrices[1]
@@ -268,7 +286,7 @@ def _placed(borders: Borders, lags: npt.NDArray[np.int64], differ: Floats, start
         edges = borders.share(tried[:, None] + lags)
         centred, rest = edges - edges.mean(axis=1, keepdims=True), differ - differ.mean()
         squares = (centred**2).sum(axis=1)
-        slopes = np.clip((centred @ rest) / np.maximum(squares, 1e-18), 0, 1)
+        slopes = np.clip((centred @ rest) / np.maximum(squares, 1e-18), 0, _MOST)
         found = int(((rest - slopes[:, None] * centred) ** 2).sum(axis=1).argmin())
         best, common = tried[found], float(slopes[found])
     return best, common
@@ -278,7 +296,7 @@ def _noise(counts: LagCounts, matrices: Both) -> float:
     """Variance of the share that differs without noise, for the noise that happened: of a weighted sum of a multinomial."""
     one, other = _inverse(matrices)
     weights, p = one @ other.T, counts.cross[0, HERE] / counts.n_pixels
-    return float(((weights**2 * p).sum() - (weights * p).sum() ** 2) / counts.n_pixels)
+    return max(float((weights**2 * p).sum() - (weights * p).sum() ** 2), 0.0) / counts.n_pixels
 
 
 def _jackknife(counts: LagCounts, given: Given) -> float:

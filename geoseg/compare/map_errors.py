@@ -39,12 +39,15 @@ class MapErrors:
         Where it comes from, in words.
     specks
         Whether it was estimated from the map's single pixels, and thus says nothing of larger errors.
+    even
+        The overall accuracy where no more is known and errors were spread evenly over the classes; 1 otherwise.
     """
 
     matrix: Floats
     labels: Floats
     source: str
     specks: bool = False
+    even: float = 1.0
 
     @classmethod
     def of_accuracy(cls, accuracy: float, classes: int, spread: float = 0.0) -> Self:
@@ -62,7 +65,7 @@ class MapErrors:
         np.fill_diagonal(matrix, accuracy if classes > 1 else 1.0)
         labels = accuracy * (1 - accuracy) / spread**2 if spread else np.inf
         said = f"overall accuracy {accuracy:g}" + (f" +- {spread * _Z:.3g}" if spread else ", taken as exact")
-        return cls(matrix, np.full(classes, labels / classes), said)
+        return cls(matrix, np.full(classes, labels / classes), said, even=accuracy)
 
     @classmethod
     def of_scores(cls, scores: Mapping[str, Any], legend: Legend, source: str) -> Self:
