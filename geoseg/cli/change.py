@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geoseg.cli import options
+from geoseg.cli.change_series import ONLY, compare_series, series_options
 
 if TYPE_CHECKING:
     from geoseg.jobs.change import ChangeResult
@@ -133,7 +134,7 @@ def run_options(command: options.Command) -> options.Command:
 @click.command(
     epilog=options.example(
         "geoseg change 1996/ 2000/ out/ --tolerance 1 --min-area 5000",
-        "geoseg change 1990.tif 2000.tif 2010.tif out/",
+        "geoseg change 1990.tif 2000.tif 2010.tif out/ --dates 1990,2000,2010 --flicker --errors 0.9",
         "geoseg change before.tif after.tif out/ --method irmad",
     )
 )
@@ -141,6 +142,7 @@ def run_options(command: options.Command) -> options.Command:
 @map_options
 @rule_options
 @error_options
+@series_options
 @image_options
 @run_options
 def command(inputs: tuple[str, ...], **given: Any) -> None:
@@ -172,6 +174,7 @@ def _maps(before: str, after: str, out: str, values: dict[str, Any]) -> None:
     from geoseg.jobs.change import change
 
     _refuse(values, _IMAGES_ONLY, "with --method, which compares images")
+    _refuse(values, ONLY, "with three maps or more")
     as_json = values.pop("as_json", False)
     values["connectivity"] = int(values["connectivity"])
     settings = ChangeSettings.of(**values)
@@ -189,7 +192,7 @@ def _maps(before: str, after: str, out: str, values: dict[str, Any]) -> None:
 def _trajectory(maps: list[str], out: str, values: dict[str, Any]) -> None:
     """Three maps or more."""
     _refuse(values, _IMAGES_ONLY, "with --method, which compares two images")
-    raise click.UsageError("more than two maps are not compared yet")
+    compare_series(maps, out, values)
 
 
 def _images(sources: list[str], out: str, values: dict[str, Any]) -> None:

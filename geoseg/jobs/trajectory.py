@@ -1,0 +1,281 @@
+"""Trajectory: maps of several dates to what became of every pixel. Open, (filter flicker), number, write, count, tell.
+
+maps -> one grid, one legend, dates -> (shifts) -> (errors, stay: the flicker filter) -> sequences of all pixels, window by
+window -> numbers -> trajectory.tif -> first_change.tif, last_change.tif, n_changes.tif (mask_DATE.tif) -> tables ->
+item, page, run.json.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geoseg.cluster.connect import ClusterSettings, connect
+from geoseg.compare.blocks import Map
+from geoseg.compare.dates import Dates
+from geoseg.compare.hmm import FlickerFilter, emission_of
+from geoseg.compare.map_errors import MapErrors, read_errors
+from geoseg.compare.maps import Maps, Source, open_maps
+from geoseg.compare.series import SeriesWork, transitions_of, windows_of
+from geoseg.compare.stay import stay_of, true_transitions
+from geoseg.compare.trajectory import SequenceCounter, Trajectories
+from geoseg.compare.trajectory_settings import TrajectorySettings
+from geoseg.compare.transition import Transitions
+from geoseg.errors import InputRefused, UsageError
+from geoseg.grid.geobox import Window
+from geoseg.jobs.folder import run_folder
+from geoseg.jobs.trajectory_products import NAMES, TrajectoryFacts, write_products
+from geoseg.jobs.trajectory_rasters import write_rasters, write_trajectory
+from geoseg.raster.align import pixel_metres
+from geoseg.raster.classes import ClassRaster
+from geoseg.vector.threads import in_order
+
+if TYPE_CHECKING:
+    from geoseg.compare.shift import MapShift
+
+Report = Callable[[str, int, int], None]
+"""Called with the step, what is done of it, and all."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryResult:
+    """Where the outputs are, the sequences by number, the transitions between consecutive dates, what ``run.json`` says."""
+
+    folder: Path
+    trajectories: Trajectories = field(repr=False)
+    steps: tuple[Transitions, ...] = field(repr=False)
+    run: dict[str, Any] = field(repr=False)
+
+    @property
+    def statement(self) -> str:
+        """What can be said of the change, in a few sentences."""
+        return str(self.run["statement"])
+
+
+def trajectory(
+    maps: Sequence[Source],
+    out: str | Path,
+    *,
+    settings: TrajectorySettings | None = None,
+    on_progress: Report | None = None,
+    **options: Any,
+) -> TrajectoryResult:
+    """Follow every pixel through the class maps of several dates.
+
+    Parameters
+    ----------
+    maps
+        Class rasters of any origin, or folders of segment runs, from the first date to the last; see
+        :func:`geoseg.compare.maps.open_maps` for grids and legends that differ.
+    out
+        Folder for ``trajectory.tif`` (numbers of sequences), ``trajectories.csv`` (what each number is),
+        ``first_change.tif``, ``last_change.tif`` (dates, 0: never), ``n_changes.tif``, ``transitions.csv``, ``item.json``,
+        ``report.html`` and ``run.json``; with ``flicker`` also a filtered map ``mask_DATE.tif`` for each date.
+    settings, options
+        :class:`TrajectorySettings`, whole or as keywords: ``dates=("1985", "2000")``, ``flicker=True, errors=(0.9,)``.
+    on_progress
+        Called after each window with the step, the windows that are done, and all.
+
+    Raises
+    ------
+    UsageError
+        ``MAPS``: fewer than two. ``DATES``, ``ERRORS``, ``STAY``: what was stated does not fit.
+    InputRefused
+        ``GRID``, ``LEGEND``: see :func:`geoseg.compare.maps.open_maps`. ``SHIFT``: a map lies too far beside the first.
+    Conflict
+        ``EXISTS``, ``INPUT``: an output would replace a file.
+    ResourceError
+        ``TOO_BIG``: more than 8,388,608 different sequences.
+
+    Notes
+    -----
+    A date without data is none of the sequence: between a class before it and another one after it lies one change, at the
+    date when the new class is first seen. The maps are read twice, with ``flicker`` three times. Memory: a few windows of
+    all maps, and the table of sequences.
+    """
+    settings = TrajectorySettings.either(settings, options)
+    out = Path(out)
+    if len(maps) < 2:
+        raise UsageError.of("MAPS", out, f"{len(maps)} map has no trajectory", "Name the maps of two dates or more")
+    found = open_maps(
+        maps, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
+        assume_crs=settings.assume_crs,
+    )  # fmt: skip
+    dates, note = _dates(found, settings)
+    errors = _errors(found, settings)
+    read = [source.path if isinstance(source, ClassRaster) else source for source in maps]
+    masks = tuple(f"mask_{label}.tif" for label in dates.labels) if settings.flicker else ()
+    with run_folder(out, _names(out, masks), inputs=read, overwrite=settings.overwrite) as folder:
+        facts = TrajectoryFacts(found, dates, settings, errors, notes=(note,) if note else ())
+        made = _Run(facts, folder, on_progress or _silent).go()
+    return TrajectoryResult(out, *made)
+
+
+def _dates(maps: Maps, settings: TrajectorySettings) -> tuple[Dates, str]:
+    if settings.dates:
+        return Dates.stated(settings.dates, len(maps.layers)), ""
+    return Dates.of([layer.datetime for layer in maps.layers])
+
+
+def _errors(maps: Maps, settings: TrajectorySettings) -> tuple[MapErrors, ...]:
+    """What is known of each map's errors; nothing of any, or something of all."""
+    given, n = settings.errors, len(maps.layers)
+    if settings.flicker and not given:
+        remedy = "State how good the maps are with --errors: scores.json, a bundle, or an overall accuracy"
+        raise UsageError.of("ERRORS", "flicker filter", "what is flicker depends on how often the maps err", remedy)
+    if not settings.flicker and (settings.fill or settings.stay != "auto"):
+        name = "fill" if settings.fill else "stay"
+        raise UsageError.of("FLICKER", name, "belongs to the flicker filter, which is off", "Add --flicker")
+    if given and len(given) not in (1, n):
+        raise UsageError.of("ERRORS", "errors", f"{len(given)} for {n} maps", "State one for all maps, or one for each")
+    if not maps.legend.classes:
+        return ()
+    return tuple(read_errors(source, maps.legend) for source in (given * n if len(given) == 1 else given))
+
+
+def _names(out: Path, masks: Sequence[str]) -> tuple[str, ...]:
+    """Every name that this run may leave, and the filtered maps that an earlier one left."""
+    try:
+        earlier = json.loads((out / "run.json").read_text(encoding="utf-8")).get("masks", [])
+        left = [name for name in earlier if re.fullmatch(r"mask_[\d-]+\.tif", str(name))]
+    except (OSError, ValueError, AttributeError, TypeError):
+        left = []
+    rasters = dict.fromkeys([*masks, *left])
+    return (*NAMES, *(name for mask in rasters for name in (mask, f"{mask}.aux.xml", f"{mask[:-4]}.qml")))
+
+
+@dataclass(slots=True)
+class _Run:
+    """One execution: the state that the steps of the main path share."""
+
+    facts: TrajectoryFacts
+    folder: Path
+    report: Report
+
+    def go(self) -> tuple[Trajectories, tuple[Transitions, ...], dict[str, Any]]:
+        facts, s, maps = self.facts, self.facts.settings, self.facts.maps
+        facts.shifts = self.timed("shift", self.shifts)
+        with connect(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as pool:
+            alone = not s.workers and s.scheduler is None
+            run: Map = partial(in_order, threads=s.threads) if alone else pool.in_order
+            if s.flicker and maps.legend.classes:
+                facts.naive = self.timed("survey", lambda: self.survey(run))
+                facts.flicker = self.filter(facts.naive)
+            self.timed("gather", lambda: self.gather(run))
+            self.timed("trajectory", lambda: self.write(run, packed=not alone))
+        self.timed("rasters", lambda: write_rasters(facts, self.folder))
+        record = write_products(facts, self.folder, self.timed)
+        return facts.trajectories, facts.steps, record
+
+    def shifts(self) -> list[MapShift | None]:
+        """How far each map lies beside the first; refused where that is more than was allowed."""
+        from geoseg.compare.shift import class_layers, measure_shift
+
+        maps, limit = self.facts.maps, self.facts.settings.max_shift
+        if not maps.legend.classes:
+            return [None] * (len(maps.layers) - 1)
+        first, found = maps.layers[0], []
+
+        def layers(layer: Any, window: Window) -> Any:
+            return class_layers(layer.read(window), maps.legend.values)
+
+        for layer in maps.layers[1:]:
+            shift = measure_shift(
+                partial(layers, first), partial(layers, layer), maps.geobox, pixel_metres=pixel_metres(maps.geobox)
+            )
+            if shift is not None and limit and _least(shift) > limit:
+                remedy = f"Register the maps, or allow it with --max-shift {np.ceil(shift.px * 10) / 10:g}"
+                raise InputRefused.of("SHIFT", layer.path, f"lies {shift} beside {first.path}", remedy)
+            found.append(shift)
+            if shift is not None and limit and shift.px > limit:
+                what = f"{layer.name} seems to lie {shift} beside {first.name}, too uncertain to refuse it"
+                self.facts.notes += (what,)
+        return found
+
+    def survey(self, run: Map) -> list[Transitions]:
+        """What the maps show before any filter."""
+        work = SeriesWork(self.facts.maps)
+        total: list[Transitions] = []
+        for counted in self.told("survey", run, work.survey):
+            total = [a + b for a, b in zip(total, counted, strict=True)] if total else counted
+        for transitions in total:
+            transitions.refuse_strays(self.facts.paths)
+        return total
+
+    def filter(self, naive: Sequence[Transitions]) -> FlickerFilter:
+        """The model: errors as stated, and how likely a pixel keeps its class, stated or estimated."""
+        facts, s = self.facts, self.facts.settings
+        rates = [emission_of(known) for known in facts.errors]
+        steps = len(rates) - 1
+        if s.stay == "auto":
+            pairs = zip(naive[:steps], rates, rates[1:], strict=False)
+            stay = [stay_of(true_transitions(seen.n_pixels, before, after)) for seen, before, after in pairs]
+        else:
+            stay = [*s.stay] if isinstance(s.stay, tuple) else [s.stay]
+            if len(stay) not in (1, steps):
+                what = f"{len(stay)} probabilities for {steps} intervals"
+                raise UsageError.of("STAY", "flicker filter", what, "State one for all intervals, or one for each")
+            stay = stay * steps if len(stay) == 1 else stay
+        return FlickerFilter(facts.maps.legend.values, np.stack(rates), np.array(stay), s.fill)
+
+    def gather(self, run: Map) -> None:
+        """Count the sequences of all pixels and number them."""
+        facts = self.facts
+        dates = len(facts.dates)
+        counter = SequenceCounter(dates, facts.paths)
+        facts.corrected, facts.filled, facts.naive_units = (np.zeros(dates, np.int64) for _ in range(3))
+        for part in self.told("gather", run, SeriesWork(facts.maps, facts.flicker).gather):
+            counter.add(part.sequences)
+            facts.corrected += part.corrected
+            facts.filled += part.filled
+            facts.naive_units += part.naive
+        found = facts.trajectories = Trajectories.of(counter.table())
+        legend, geobox = facts.maps.legend, facts.maps.geobox
+        pairs = [*((i, i + 1) for i in range(dates - 1)), (0, dates - 1)]
+        *steps, facts.whole = (transitions_of(found, a, b, legend, geobox) for a, b in pairs)
+        facts.steps = tuple(steps)
+        strange = ~np.isin(found.rows, [0, *legend.values]).all(axis=1)
+        if strange.any():
+            what = f"{int(found.n_pixels[strange].sum())} pixels have a value that is in no legend"
+            remedy = "Somebody painted into a map: give the value a name, or remove it"
+            raise InputRefused.of("LEGEND", facts.paths, what, remedy)
+
+    def write(self, run: Map, *, packed: bool) -> None:
+        """Write the numbers."""
+        facts = self.facts
+        work = SeriesWork(facts.maps, facts.flicker, facts.trajectories, packed)
+        write_trajectory(facts, self.folder, self.told("trajectory", run, work.number))
+
+    def told(self, step: str, run: Map, function: Callable[[Window], Any]) -> Iterator[Any]:
+        """Results of all windows in order; says after each how far it is."""
+        s, maps = self.facts.settings, self.facts.maps
+        windows = windows_of(maps.geobox.shape, s.block_size, len(maps.layers))
+        results: Iterable[Any] = run(function, windows)
+        for done, result in enumerate(results, start=1):
+            self.report(step, done, len(windows))
+            yield result
+
+    def timed(self, name: str, step: Callable[[], Any]) -> Any:
+        started = time.monotonic()
+        try:
+            return step()
+        finally:
+            self.facts.seconds[name] = round(time.monotonic() - started, 3)
+
+
+def _least(shift: MapShift) -> float:
+    """The shift less twice its standard error: few blocks that disagree (a river that moved) measure nothing."""
+    return shift.px - 2 * shift.spread / math.sqrt(max(shift.blocks, 1))
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Report nothing."""
