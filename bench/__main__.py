@@ -27,7 +27,9 @@ SMALL = {
     "sieve": [["bench.sieve", "--sides", "4096", "8192"]],
     "vector": [["bench.vector", "--sides", "4096", "8192", "--rounds", "2"]],
     "formats": [["bench.formats", "--sides", "2048", "4096"]],
+    "change": [["bench.change", "--sides", "8192", "--rounds", "2"]],
     "train": [["bench.train", "--rounds", "2", "--steps", "12"]],
+    "coverage": [["bench.coverage", "--draws", "100", "--side", "1024"]],
     "flicker": [["bench.flicker"]],
 }
 FULL = {
@@ -41,7 +43,9 @@ FULL = {
     "sieve": [["bench.sieve"]],
     "vector": [["bench.vector"]],
     "formats": [["bench.formats"]],
+    "change": [["bench.change"]],
     "train": [["bench.train"]],
+    "coverage": [["bench.coverage"]],
     "flicker": [["bench.flicker", "--side", "1024", "--seeds", "8"]],
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.legend import Legend
-from geoseg.vector.lattice import Lattice
+from geoseg.vector.lattice import AreaTable, Lattice
 
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -154,7 +155,7 @@ class TransitionCounter:
         """Count joined class values, uint8 (rows, cols), of a window."""
         from geoseg.compare.transition_kernels import count_pairs
 
-        t = self._lattice.table(window.row, window.row + window.height)
+        t = _table(self._lattice, window.row, window.row + window.height)
         table = (t.first, t.rows, t.cols, t.pixel)
         place = (window.row, window.col)
         count_pairs(before, after, place, table, self._index, (self._pixels, self._area))
@@ -178,6 +179,12 @@ def count_transitions(geobox: GeoBox, legend: Legend, before: Bytes, after: Byte
     counter = TransitionCounter(geobox, legend)
     counter.add(Window(0, 0, *geobox.shape), before, after)
     return counter.result()
+
+
+@lru_cache(maxsize=8)
+def _table(lattice: Lattice, row: int, stop: int) -> AreaTable:
+    """Tiles side by side have the same."""
+    return lattice.table(row, stop)
 
 
 def _shares(counts: Longs, axis: int) -> Floats:

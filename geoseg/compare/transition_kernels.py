@@ -6,66 +6,69 @@ import numpy as np
 
 from geoseg.raster.jit import jit
 
-_SMALL = 4096
-"""Tables of at most this many entries are emptied after each cell of a lattice."""
+_ONES = np.uint64(0x0101010101010101)
+_BYTE, _EIGHT = np.uint64(255), np.uint64(8)
 
 
-@jit
 def count_pairs(before, after, place, table, index, sums):  # type: ignore[no-untyped-def]
     """Add a window's pairs to ``sums`` (pixels, area units; int64 (k, k)).
 
     ``place`` is the window's (row, col), ``table`` of a lattice (first cell row, rows and columns of a cell, units a pixel),
     ``index`` int64 (256,) the row and column of each joined value.
     """
+    before, after = np.ascontiguousarray(before), np.ascontiguousarray(after)
+    whole = before.shape[1] // 8 * 8
+    words = before[:, :whole].view(np.uint64), after[:, :whole].view(np.uint64)
+    counts = np.zeros((2, 2, len(sums[0]) ** 2), np.int64)
+    _count_rows((before, after), words, place, table, (index * len(sums[0]), index), tuple(counts.reshape(4, -1)))
+    for total, counted in zip(sums, counts.sum(axis=1), strict=True):
+        total += counted.reshape(total.shape)
+
+
+@jit
+def _count_rows(bytes_, words, place, table, keys, counts):  # type: ignore[no-untyped-def]
+    """Row by row, as they lie in memory, cell of the lattice by cell; eight pixels at once where all are of one pair.
+
+    ``counts`` are four arrays: pixels and areas, of even and of odd pixels, since equal neighbours would wait for one
+    counter. No calls inside: each would cost what eight pixels do.
+    """
     first, cell_rows, cell_cols, pixel = table
-    pixels, area = sums
-    size = len(pixels)
+    before, after = bytes_
+    eights, others = words
+    rows, index = keys
+    even, odd, even_area, odd_area = counts
     height, width = before.shape
     down, right = place
-    rows = index * size
-    counts = np.zeros((4, size * size), np.int64)
-    row = 0
-    while row < height:
-        line = (down + row) // cell_rows
-        stop = min((line + 1) * cell_rows - down, height)
+    for r in range(height):
+        line = (down + r) // cell_rows - first
         col = 0
         while col < width:
             cell = (right + col) // cell_cols
             end = min((cell + 1) * cell_cols - right, width)
-            _count(before[row:stop, col:end], after[row:stop, col:end], rows, index, counts)
-            _empty(counts, pixel[line - first, cell], pixels, area)
-            col = end
-        row = stop
-
-
-@jit
-def _count(before, after, rows, index, counts):  # type: ignore[no-untyped-def]
-    """Four counters in turn: equal neighbours would wait for one."""
-    height, width = before.shape
-    whole = width // 4 * 4
-    for r in range(height):
-        one, two = before[r], after[r]
-        for c in range(0, whole, 4):
-            counts[0, rows[one[c]] + index[two[c]]] += 1
-            counts[1, rows[one[c + 1]] + index[two[c + 1]]] += 1
-            counts[2, rows[one[c + 2]] + index[two[c + 2]]] += 1
-            counts[3, rows[one[c + 3]] + index[two[c + 3]]] += 1
-        for c in range(whole, width):
-            counts[0, rows[one[c]] + index[two[c]]] += 1
-
-
-@jit
-def _empty(counts, unit, pixels, area):  # type: ignore[no-untyped-def]
-    size = len(pixels)
-    for i in range(size):
-        for j in range(size):
-            k = i * size + j
-            n = counts[0, k] + counts[1, k] + counts[2, k] + counts[3, k]
-            if n:
-                pixels[i, j] += n
-                area[i, j] += n * unit
-                for lane in range(4):
-                    counts[lane, k] = 0
+            unit = pixel[line, cell]
+            while col < end and (col % 8 or col + 8 > end):  # up to the first whole word, or after the last
+                key = rows[before[r, col]] + index[after[r, col]]
+                even[key] += 1
+                even_area[key] += unit
+                col += 1
+            for k in range(col // 8, end // 8 if col < end else 0):
+                x, y = eights[r, k], others[r, k]
+                u, v = x & _BYTE, y & _BYTE
+                if x == u * _ONES and y == v * _ONES:
+                    key = rows[u] + index[v]
+                    even[key] += 8
+                    even_area[key] += 8 * unit
+                    continue
+                for _ in range(4):
+                    key = rows[x & _BYTE] + index[y & _BYTE]
+                    even[key] += 1
+                    even_area[key] += unit
+                    x, y = x >> _EIGHT, y >> _EIGHT
+                    key = rows[x & _BYTE] + index[y & _BYTE]
+                    odd[key] += 1
+                    odd_area[key] += unit
+                    x, y = x >> _EIGHT, y >> _EIGHT
+            col = max(col, end // 8 * 8)
 
 
 @jit
