@@ -36,7 +36,7 @@ from geoseg.vector.coverage import coverage_of
 from geoseg.vector.polygonize import iter_polygons
 from geoseg.vector.simplify import SimplifySettings, simplify
 from geoseg.vector.write import write_polygons
-from geoseg.vector.zones import count_zones, read_zones
+from geoseg.vector.zones import Zones, count_zones
 
 _ELSEWHERE = {"block_size", "workers", "scheduler", "threads", "overwrite", "zones", "notes"}
 """Settings that say where the work is done, not what comes of it; zones are named without their folder."""
@@ -78,15 +78,17 @@ class ChangeFacts:
         return {**made, "GEOSEG_CLASSES": self.pair.legend.to_json()}
 
 
-def write_products(facts: ChangeFacts, folder: Path, run: Map, timed: Timed) -> dict[str, Any]:
+def write_products(
+    facts: ChangeFacts, folder: Path, run: Map, timed: Timed, zones: Zones | None = None
+) -> dict[str, Any]:
     """Write all but the raster into ``folder``, and return the run's record."""
     assert facts.transitions is not None
     write_transitions(folder / "transitions.csv", facts.transitions)
-    zones = timed("zones", lambda: _write_zones(facts, folder)) if facts.settings.zones else None
+    zone_rows = timed("zones", lambda: _write_zones(facts, folder, zones)) if zones is not None else None
     polygons = None
     if facts.settings.only != "raster":
         polygons = timed("polygons", lambda: _write_polygons(facts, folder, run))
-    record = record_of(facts, zones, polygons)
+    record = record_of(facts, zone_rows, polygons)
     changes = change_legend(facts.pair.legend, facts.transitions.codes())
     page = facts.settings.only != "raster"
     write_change_item(folder, record, facts.pair.geobox, changes, page=page)
@@ -184,10 +186,9 @@ def _write_polygons(facts: ChangeFacts, folder: Path, run: Map) -> int:
     return write_polygons(folder / "polygons.gpkg", simple, pair.geobox, legend, layer="change", more=more)
 
 
-def _write_zones(facts: ChangeFacts, folder: Path) -> list[dict[str, object]]:
-    assert facts.settings.zones is not None and facts.transitions is not None
+def _write_zones(facts: ChangeFacts, folder: Path, zones: Zones) -> list[dict[str, object]]:
+    assert facts.transitions is not None
     pair = facts.pair
-    zones = read_zones(facts.settings.zones, pair.geobox, field=facts.settings.zone_field)
     rule = coverage_of("auto")
     codes = change_legend(pair.legend, facts.transitions.codes())
     read = Changed.of(folder / "change.tif", pair.geobox, codes).raster.read
@@ -221,7 +222,9 @@ def _statement(transitions: Transitions, naive: Transitions, errors: ErrorEstima
     """What can be said of the change, and how much of it the maps' own errors make."""
     if not transitions.total_m2:
         return "No pixel has a class at both dates, so nothing can be said of change."
-    said = f"{transitions.changed_share:.1%} of the compared area has another class"
-    if naive.changed_share != transitions.changed_share:
-        said += f" ({naive.changed_share:.1%} before the rules)"
-    return f"{said}. {errors.statement()}" if errors is not None else f"{said}."
+    ruled = naive.changed_share != transitions.changed_share
+    said = [errors.statement()] if errors is not None else []
+    if ruled or errors is None:
+        rules = "By the rules " if ruled else ""
+        said.append(f"{rules}{transitions.changed_share:.1%} of the compared area has another class.")
+    return " ".join(said)
