@@ -27,13 +27,14 @@ from geoseg.compare.transition import TransitionCounter, Transitions
 from geoseg.errors import InputRefused, UsageError
 from geoseg.jobs.change_products import ChangeFacts, write_products
 from geoseg.jobs.folder import run_folder
-from geoseg.jobs.sieve import minimum_of
+from geoseg.jobs.sieve import by_value, minimum_of
 from geoseg.legend import Legend
 from geoseg.raster.align import pixel_metres
 from geoseg.raster.classes import ClassRaster
 from geoseg.raster.overview import step_for
 from geoseg.raster.write import write_codes
 from geoseg.vector.threads import in_order
+from geoseg.vector.zones import read_zones
 
 NAMES = (
     "change.tif", "change.tif.aux.xml", "change.qml", "transitions.csv", "zones.csv", "polygons.gpkg", "item.json",
@@ -121,6 +122,7 @@ class _Run:
     def go(self) -> tuple[Transitions, Transitions, dict[str, Any]]:
         s, pair = self.settings, self.pair
         self.check()
+        zones = read_zones(s.zones, pair.geobox, field=s.zone_field) if s.zones else None
         shift = self.timed("shift", self.shift)
         errors = self.timed("errors", self.errors)
         with connect(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as pool:
@@ -133,7 +135,7 @@ class _Run:
             writer = _Writer(self, work, small)
             self.timed("change", lambda: writer.write(run))
             facts = writer.facts(shift, errors)
-            record = write_products(facts, self.folder, run, self.timed)
+            record = write_products(facts, self.folder, run, self.timed, zones)
         return writer.transitions, writer.naive, record
 
     def check(self) -> None:
@@ -154,6 +156,7 @@ class _Run:
                 raise InputRefused.of("PROBABILITIES", moved.path, what, remedy)
         if s.zone_field and not s.zones:
             raise UsageError.of("ZONES", s.zone_field, "is a column of no zones", "Name the file with --zones")
+        by_value(s.min_area, pair.legend)
 
     def shift(self) -> Any:
         """How far AFTER lies beside BEFORE; refused where that is more than was allowed."""

@@ -35,7 +35,8 @@ def test_it_leaves_the_files_of_the_contract_and_says_what_changed(
     said = capsys.readouterr().out
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"change.tif", "transitions.csv", "polygons.gpkg", "item.json", "report.html", "run.json"} <= made
-    assert "->" in said and "gain" in said and "of the compared area has another class" in said
+    statement = json.loads((tmp_path / "out" / "run.json").read_text())["statement"]
+    assert "->" in said and "gain" in said and statement in said
 
 
 def test_options_are_those_of_the_function(maps: list[str], tmp_path: Path) -> None:
@@ -75,6 +76,7 @@ def test_json_is_the_record(maps: list[str], tmp_path: Path, capsys: pytest.Capt
         (["a.tif", "b.tif", "out", "--confidence-min", "50"], 3, "CONFIDENCE"),
         (["a.tif", "b.tif", "out", "--zones", "none.gpkg"], 3, "NOT_FOUND: none.gpkg"),
         (["a.tif", "b.tif", "out", "--min-area", "ice=3"], 2, "LEGEND: ice: no class of this name"),
+        (["a.tif", "b.tif", "out", "--zone-field", "name"], 2, "ZONES: name: is a column of no zones"),
         (["a.tif", "missing.tif", "out"], 3, "missing.tif"),
     ],
 )
