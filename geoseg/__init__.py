@@ -13,11 +13,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from geoseg.accuracy.estimate_table import EstimateTable
     from geoseg.accuracy.settings import EstimateSettings, SampleSettings
+    from geoseg.compare.image_settings import ImageSettings
     from geoseg.compare.settings import ChangeSettings
     from geoseg.config import EvaluateSettings, PolygonizeSettings, SegmentSettings, SieveSettings
     from geoseg.errors import GeosegError
     from geoseg.jobs.area import AreaTable, area
     from geoseg.jobs.change import ChangeResult, change
+    from geoseg.jobs.compare_images import ImageChangeResult, compare_images
     from geoseg.jobs.estimate import estimate
     from geoseg.jobs.evaluate import EvaluateResult, evaluate
     from geoseg.jobs.sample import SampleResult, sample
@@ -41,6 +43,8 @@ __all__ = [
     "EvaluateResult",
     "EvaluateSettings",
     "GeosegError",
+    "ImageChangeResult",
+    "ImageSettings",
     "Legend",
     "PolygonizeResult",
     "PolygonizeSettings",
@@ -55,6 +59,7 @@ __all__ = [
     "SynthSettings",
     "area",
     "change",
+    "compare_images",
     "estimate",
     "evaluate",
     "open_bundle",
@@ -77,6 +82,8 @@ _HOME = {
     "EvaluateResult": "jobs.evaluate",
     "EvaluateSettings": "config",
     "GeosegError": "errors",
+    "ImageChangeResult": "jobs.compare_images",
+    "ImageSettings": "compare.image_settings",
     "Legend": "legend",
     "PolygonizeResult": "jobs.vectorize",
     "PolygonizeSettings": "config",
@@ -91,6 +98,7 @@ _HOME = {
     "SynthSettings": "train.synth.settings",
     "area": "jobs.area",
     "change": "jobs.change",
+    "compare_images": "jobs.compare_images",
     "estimate": "jobs.estimate",
     "evaluate": "jobs.evaluate",
     "open_bundle": "model.bundle",

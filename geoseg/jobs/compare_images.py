@@ -14,9 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import geoseg
 from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.cluster.pool import Pool
@@ -25,34 +22,33 @@ from geoseg.compare.fitted import Fitted, fit
 from geoseg.compare.image_settings import ImageSettings
 from geoseg.compare.image_shift import measure_image_shift
 from geoseg.compare.images import ImagePair, pair_images
-from geoseg.compare.magnitude import LARGEST, NODATA, STEP, Magnitudes, Measured, Sectors
+from geoseg.compare.magnitude import LARGEST, STEP, Measured
 from geoseg.compare.shift import MapShift
 from geoseg.compare.threshold import Decision, decide
-from geoseg.config import PerClass
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox, Window
-from geoseg.jobs.area import count_classes
 from geoseg.jobs.folder import run_folder
-from geoseg.jobs.sieve import sieved
-from geoseg.legend import Legend
+from geoseg.jobs.image_products import (
+    CHANGED,
+    LEGEND,
+    write_change,
+    write_directions,
+    write_magnitudes,
+    write_places,
+    write_pvalues,
+    write_told,
+)  # fmt: skip
 from geoseg.raster.align import crs_name
-from geoseg.raster.classes import ClassRaster, open_classes
 from geoseg.raster.files import write_durable
 from geoseg.raster.scene import Scene, open_scene
-from geoseg.raster.write import RasterInfo, Strip, write_mask, write_raster
-from geoseg.vector.measure import ClassArea, write_areas
-from geoseg.vector.polygonize import iter_polygons
-from geoseg.vector.simplify import SimplifySettings, simplify
-from geoseg.vector.write import write_polygons
+from geoseg.report.words import area, number, percent
+from geoseg.vector.measure import ClassArea
 
 NAMES = (
     "magnitude.tif", "pvalue.tif", "direction.tif", "change.tif", "change.tif.aux.xml", "change.qml",
-    "areas.csv", "polygons.gpkg", "run.json",
+    "areas.csv", "polygons.gpkg", "item.json", "report.html", "run.json",
 )  # fmt: skip
 """What a comparison may leave."""
-
-UNCHANGED, CHANGED = 1, 2
-LEGEND = Legend.of({UNCHANGED: "unchanged", CHANGED: "changed"}, {UNCHANGED: (225, 225, 220), CHANGED: (200, 40, 90)})
 
 Report = Callable[[str, int, int], None]
 """Called with a step's name, its cells that are done, and all of them."""
@@ -92,7 +88,8 @@ def compare_images(
     out
         The folder: ``magnitude.tif`` (standard deviations of what has not changed), ``pvalue.tif`` (chance that a pixel
         without change has a larger magnitude), with CVA ``direction.tif`` (bit ``i``: band ``i + 1`` has grown),
-        ``change.tif`` (1 unchanged, 2 changed), ``areas.csv``, ``polygons.gpkg`` (what has changed), ``run.json``.
+        ``change.tif`` (1 unchanged, 2 changed), ``areas.csv``, ``polygons.gpkg`` (what has changed), ``item.json``,
+        ``report.html``, ``run.json``.
     settings, options
         :class:`ImageSettings`, whole or as keywords: ``method="cva"``, ``false_alarm=1e-4``, ``min_area=5000``.
 
@@ -117,17 +114,19 @@ def compare_images(
             with run.step("shift"):
                 shift = _shift(pair, fitted.difference, settings)
             with run.step("magnitude"):
-                measured = _measure(pair, fitted.difference, folder, run.reported("magnitude", pool))
-                _directions(pair, fitted.difference, settings, folder, run.reported("direction", pool))
+                measured = write_magnitudes(pair, fitted.difference, folder, run.reported("magnitude", pool))
+                write_directions(pair, fitted.difference, settings, folder, run.reported("direction", pool))
             with run.step("change"):
                 decision = decide(measured.counts, STEP, fitted.null, settings.threshold, settings.false_alarm)
-                _write_pvalues(folder, measured, fitted)
-                areas = _write_change(folder, measured, decision, settings, pair)
+                write_pvalues(folder, measured, fitted)
+                areas = write_change(folder, measured, decision, settings, pair)
             with run.step("polygons"):
-                polygons = _write_polygons(folder, settings, pool) if settings.only is None else None
+                polygons = write_places(folder, settings, pool.in_order) if settings.only is None else None
         pair.scene.check_unchanged()
         record = _record(pair, settings, shift, fitted, decision) | _outcome(areas, decision, polygons, measured)
         record |= {"seconds": run.seconds, "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        with run.step("report"):
+            write_told(folder, pair, measured, record, page=settings.only is None)
         write_durable(folder / "run.json", (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     changed = record["changed"]
     return ImageChangeResult(
@@ -174,90 +173,6 @@ def _shift(pair: ImagePair, difference: Difference, settings: ImageSettings) -> 
     return shift
 
 
-def _measure(pair: ImagePair, difference: Difference, folder: Path, run: Any) -> Measured:
-    """Write ``magnitude.tif``, counting while it is written."""
-    counts = np.zeros(NODATA + 1, np.int64)
-    path = folder / "magnitude.tif"
-
-    def counted() -> Iterator[Strip]:
-        for row, strip in _strips(pair, run(Magnitudes(pair, difference), pair.cells())):
-            counts[:] += np.bincount(strip.reshape(-1), minlength=len(counts))
-            yield row, strip
-
-    info = RasterInfo("magnitude, standard deviations", "uint16", NODATA, tags=_tags(), scale=STEP)
-    write_raster(path, pair.geobox, counted(), info=info)
-    return Measured(open_scene(path), counts[:NODATA])
-
-
-def _directions(pair: ImagePair, difference: Difference, settings: ImageSettings, folder: Path, run: Any) -> None:
-    """Write ``direction.tif``, where there are vectors of few enough bands."""
-    if settings.method != "cva" or len(pair.bands) > Sectors.MOST:
-        return
-    bits = ", ".join(f"{2**i} {name}" for i, name in enumerate(pair.bands))
-    info = RasterInfo(f"bands that have grown: {bits}", "uint16", NODATA, "nearest", _tags())
-    strips = _strips(pair, run(Sectors(pair, difference), pair.cells()))
-    write_raster(folder / "direction.tif", pair.geobox, strips, info=info)
-
-
-def _write_pvalues(folder: Path, measured: Measured, fitted: Fitted) -> None:
-    table = np.append(np.rint(fitted.null.chance(np.arange(NODATA, dtype=np.float64) * STEP) * 1e9), -1).astype(
-        np.int32
-    )
-    info = RasterInfo("chance without change", "int32", -1, tags=_tags(), scale=1e-9)
-    strips = ((row, table[codes]) for row, codes in measured.strips())
-    write_raster(folder / "pvalue.tif", measured.scene.geobox, strips, info=info)
-
-
-def _write_change(
-    folder: Path, measured: Measured, decision: Decision, settings: ImageSettings, pair: ImagePair
-) -> list[ClassArea]:
-    read = measured.above(decision.code, UNCHANGED, CHANGED)
-    minimum = PerClass(classes={str(CHANGED): settings.min_area} if settings.min_area else {})
-    done = sieved(read, pair.geobox, LEGEND, minimum, connectivity=settings.connectivity)
-    rows, cols = pair.geobox.shape
-    final = done.read if done else read
-    strips = ((row, final(Window(row, 0, min(512, rows - row), cols))) for row in range(0, rows, 512))
-    write_mask(folder / "change.tif", pair.geobox, LEGEND, strips, description="change", tags=_tags())
-    areas = count_classes(open_classes(folder / "change.tif"))
-    write_areas(folder / "areas.csv", areas)
-    return areas
-
-
-def _write_polygons(folder: Path, settings: ImageSettings, pool: Pool) -> int:
-    """Polygons of what has changed; none of what has not."""
-    raster = open_classes(folder / "change.tif")
-    read = _Changed(raster)
-    regions = iter_polygons(read, raster.geobox, connectivity=settings.connectivity, trace_map=pool.in_order)
-    simple = simplify(regions, read, raster.geobox, SimplifySettings(settings.simplify, settings.smooth))
-    return write_polygons(folder / "polygons.gpkg", simple, raster.geobox, LEGEND, layer="change")
-
-
-@dataclass(frozen=True, slots=True)
-class _Changed:
-    raster: ClassRaster
-
-    def __call__(self, window: Window) -> NDArray[np.uint8]:
-        values = self.raster.read(window)
-        return np.where(values == CHANGED, values, 0).astype(np.uint8)
-
-
-def _strips(pair: ImagePair, cells: Iterable[NDArray[np.uint16]]) -> Iterator[Strip]:
-    """Cells, row-major, as strips of whole rows."""
-    cols, row, wide = pair.geobox.shape[1], 0, 0
-    parts: list[NDArray[np.uint16]] = []
-    for cell in cells:
-        parts.append(cell)
-        wide += cell.shape[1]
-        if wide == cols:
-            strip = np.concatenate(parts, axis=1)
-            yield row, strip
-            row, wide, parts = row + len(strip), 0, []
-
-
-def _tags() -> dict[str, str]:
-    return {"TIFFTAG_SOFTWARE": f"geoseg {geoseg.__version__}"}
-
-
 def _record(
     pair: ImagePair, settings: ImageSettings, shift: MapShift | None, fitted: Fitted, decision: Decision
 ) -> dict[str, Any]:
@@ -276,8 +191,16 @@ def _record(
         "threshold": asdict(decision),
         "shift": shift.to_json() if shift else None,
         "settings": told,
-        "notes": [*pair.notes, *fitted.notes, *_decision_notes(settings, decision)],
+        "notes": [*pair.notes, *fitted.notes, *_shift_notes(shift), *_decision_notes(settings, decision)],
     }
+
+
+def _shift_notes(shift: MapShift | None) -> list[str]:
+    if shift is None:
+        return ["no shift could be measured"]
+    if shift.blocks > 1 and shift.spread > max(shift.px, 0.5):
+        return [f"the measured shift is not sure: {shift.blocks} parts of the images differ by {shift.spread:.1f} px"]
+    return []
 
 
 def _decision_notes(settings: ImageSettings, decision: Decision) -> list[str]:
@@ -316,9 +239,11 @@ def _outcome(areas: list[ClassArea], decision: Decision, polygons: int | None, m
 def _statement(areas: list[ClassArea], changed: ClassArea, decision: Decision) -> str:
     """What was found, against what noise alone would give."""
     n = sum(row.n_pixels for row in areas)
-    false = decision.false_alarm * 100
-    found = f"{changed.share:.2%} of the ground compared ({changed.area_ha:.4g} ha) differs by more than {decision.magnitude:.3g}"
-    alone = f"noise alone, if normal, would give {false:.2g} % ({decision.false_alarm * n:.3g} of {n} pixels)"
+    false = decision.false_alarm
+    share, size = percent(changed.share), area(changed.area_ha)
+    found = f"{share} of the ground compared ({size}) differs by more than {decision.magnitude:.3g}"
+    alone = f"{percent(false)} ({number(round(false * n))} of {number(n)} pixels)"
+    alone = f"noise alone, if it is normal, would give {alone}"
     if changed.n_pixels <= 2 * decision.false_alarm * n:
         return f"No change beyond noise: {found} standard deviations, and {alone}."
     return (

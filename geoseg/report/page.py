@@ -13,18 +13,21 @@ from geoseg.report.change_content import ChangeData
 from geoseg.report.change_figures import change_uris
 from geoseg.report.content import ReportData
 from geoseg.report.figures import mask_uri, scene_uri
+from geoseg.report.images_content import ImagesData, images_uris
 from geoseg.report.words import area, duration, hex_colour, number, percent
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_page(path: str | Path, data: ReportData | ChangeData) -> None:
+def write_page(path: str | Path, data: ReportData | ChangeData | ImagesData) -> None:
     """Write the page, complete or not at all; below 3 MB for any scene, since images are at most 1024 pixels wide."""
     write_durable(path, render_page(data).encode("utf-8"))
 
 
-def render_page(data: ReportData | ChangeData) -> str:
+def render_page(data: ReportData | ChangeData | ImagesData) -> str:
     """The page as text. Whatever comes from a file (names of classes, bands, files) is escaped."""
+    if isinstance(data, ImagesData):
+        return _render("images.html", data, images=images_uris(data), colours=_colours(data.legend))
     return _change_page(data) if isinstance(data, ChangeData) else _map_page(data)
 
 
@@ -42,7 +45,7 @@ def _colours(legend: Legend) -> dict[int, str]:
     return {item.value: hex_colour(item.colour) for item in legend.classes}
 
 
-def _render(template: str, data: ReportData | ChangeData, **values: Any) -> str:
+def _render(template: str, data: ReportData | ChangeData | ImagesData, **values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,

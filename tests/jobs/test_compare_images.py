@@ -88,6 +88,18 @@ def test_files_agree_with_each_other(made: dict[str, ImageChangeResult], method:
     assert json.loads((folder / "run.json").read_text()) == json.loads(json.dumps(record))
 
 
+def test_item_and_page_say_what_was_found(made: dict[str, ImageChangeResult]) -> None:
+    for result in made.values():
+        item = json.loads((result.folder / "item.json").read_text())
+        assert item["properties"]["description"] == result.statement
+        assert {asset["href"][2:] for asset in item["assets"].values()} == {
+            path.name for path in result.folder.iterdir()
+        } - {"item.json"}
+        page = (result.folder / "report.html").read_text()
+        assert page.count("<img") == 4 and "Where after differs from before" in page
+        assert result.statement in page
+
+
 def test_directions_are_those_of_the_bands(made: dict[str, ImageChangeResult]) -> None:
     assert not (made["irmad"].folder / "direction.tif").exists()
     with rasterio.open(made["cva"].folder / "direction.tif") as file:
@@ -113,12 +125,12 @@ def test_a_pair_without_change_is_alarmed_at_the_stated_rate(
 
 
 def test_nothing_depends_on_workers_and_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = images(tmp_path, (540, 1100))
+    paths = images(tmp_path, (530, 540))
     monkeypatch.setattr("geoseg.vector.threads.cores", lambda: 1)
     compare_images(*paths, tmp_path / "one", sample=0, min_area=300)
     monkeypatch.setattr("geoseg.vector.threads.cores", lambda: 5)
     compare_images(*paths, tmp_path / "five", sample=0, min_area=300)
-    for name in set(NAMES) - {"run.json", "direction.tif"}:
+    for name in set(NAMES) - {"run.json", "report.html", "direction.tif"}:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "five" / name).read_bytes(), name
 
 

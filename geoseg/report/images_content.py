@@ -1,0 +1,155 @@
+"""Images content: the page of two images that were compared without a model, drawn from the run's record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.legend import Colour, Legend
+from geoseg.report.change_told import shift_note, shift_rows
+from geoseg.report.figures import Overview, classes_uri, mask_uri, scene_uri
+from geoseg.report.words import Headline, Rows, Section, area, moment, number, percent, rows_of, settings_rows, steps_of
+
+FILES = {
+    "change.tif": "1 unchanged, 2 changed",
+    "magnitude.tif": "how far each pixel differs, in standard deviations of what has not changed",
+    "pvalue.tif": "the chance that a pixel without change differs more",
+    "direction.tif": "which bands have grown, one bit each",
+    "areas.csv": "area that has changed, and that has not",
+    "polygons.gpkg": "changed places as polygons, styled for QGIS",
+    "item.json": "STAC Item that describes these files",
+    "report.html": "this page",
+    "run.json": "provenance, settings, statistics, timings",
+    "change.qml": "colours and names for QGIS",
+    "change.tif.aux.xml": "names and attribute table for GDAL, QGIS and ArcGIS",
+}
+METHODS = {"irmad": "IR-MAD", "cva": "change vectors"}
+_RULES = {
+    "false-alarm": "by the share of false alarms",
+    "otsu": "between two heaps of magnitudes (Otsu)",
+    "kittler": "between two heaps of magnitudes (Kittler and Illingworth)",
+}
+_STEPS = {
+    "open": "opening both images",
+    "fit": "statistics of what has not changed",
+    "shift": "measuring the shift",
+    "magnitude": "magnitudes",
+    "change": "threshold, change raster",
+    "polygons": "polygons",
+    "report": "this page",
+}
+_RAMP = ((0.0, (15, 12, 40)), (0.45, (110, 40, 110)), (0.5, (230, 90, 80)), (1.0, (255, 240, 180)))
+_TOP = 255
+"""The last colour is nodata."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesOverview:
+    """Both images with the change, small, and the magnitudes: float (rows, cols), NaN without data."""
+
+    before: Overview
+    after: Overview
+    magnitude: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesData:
+    """Everything that the page shows; texts are plain, the page escapes them."""
+
+    title: str
+    subtitle: str
+    legend: Legend
+    statement: str
+    overview: ImagesOverview
+    threshold: float
+    names: tuple[str, str]
+    headlines: tuple[Headline, ...] = ()
+    warnings: tuple[str, ...] = ()
+    steps: tuple[tuple[str, float], ...] = ()
+    sections: tuple[Section, ...] = ()
+    files: Rows = ()
+
+
+def report_of_images(
+    run: Mapping[str, Any], legend: Legend, overview: ImagesOverview, files: Sequence[str]
+) -> ImagesData:
+    """Say what the record of a comparison holds; ``files`` are the outputs' names."""
+    names = str(run["before"]["name"]), str(run["after"]["name"])
+    return ImagesData(
+        title=f"Where {names[1]} differs from {names[0]}",
+        subtitle=f"run {run['run']} · {moment(run.get('finished'))}",
+        legend=legend,
+        statement=str(run["statement"]),
+        overview=overview,
+        threshold=float(run["threshold"]["magnitude"]),
+        names=(f"Before: {names[0]}", f"After: {names[1]}"),
+        headlines=tuple(_headlines(run)),
+        warnings=tuple(str(note) for note in run["notes"]),
+        steps=tuple(steps_of(run["seconds"], _STEPS)),
+        sections=tuple(section for section in _sections(run) if section.rows),
+        files=tuple((name, FILES.get(name, "")) for name in files),
+    )
+
+
+def images_uris(data: ImagesData) -> tuple[str, str, str, str]:
+    """Before, after, magnitude and change as pictures in ``data:`` addresses."""
+    shown = data.overview
+    share = np.clip(np.nan_to_num(shown.magnitude / (2 * data.threshold)), 0, 1)
+    codes = np.where(np.isfinite(shown.magnitude), np.rint(share * (_TOP - 1)), _TOP).astype(np.uint8)
+    return (
+        scene_uri(shown.before),
+        scene_uri(shown.after),
+        classes_uri(codes, _ramp(), _TOP),
+        mask_uri(shown.before, data.legend),
+    )
+
+
+def _ramp() -> dict[int, Colour]:
+    """Dark below the threshold, which is the middle, and bright above."""
+    at = np.linspace(0, 1, _TOP)
+    places, colours = [place for place, _ in _RAMP], np.array([colour for _, colour in _RAMP])
+    red, green, blue = (np.rint(np.interp(at, places, channel)).astype(int).tolist() for channel in colours.T)
+    return dict(enumerate(zip(red, green, blue, strict=True)))
+
+
+def _headlines(run: Mapping[str, Any]) -> Iterator[Headline]:
+    changed, threshold = run["changed"], run["threshold"]
+    yield Headline("Changed", area(changed["area_ha"]), f"{percent(changed['share'])} of the ground compared")
+    yield Headline("By noise alone", percent(threshold["false_alarm"]), "would count as changed, if noise is normal")
+    note = f"standard deviations, {_RULES[threshold['rule']]}"
+    yield Headline("Threshold", f"{threshold['magnitude']:.3g}", note)
+    shift = run.get("shift")
+    if shift:
+        yield Headline("Measured shift", f"{float(shift['px']):.2f} px", shift_note(shift).partition(";")[0])
+    if run.get("polygons") is not None:
+        yield Headline("Polygons", number(run["polygons"]), "changed places")
+
+
+def _sections(run: Mapping[str, Any]) -> Iterator[Section]:
+    for side in ("before", "after"):
+        told = run[side]
+        rows = (("Name", told["name"]), ("File", told["path"]), ("Taken", moment(told.get("datetime"))))
+        yield Section(side.title(), rows_of([*rows, ("Fingerprint", told["fingerprint"])]))
+    yield Section("Method", rows_of(_method(run["method"], run["bands"])))
+    yield Section("Measured shift", rows_of(shift_rows(run.get("shift") or {})))
+    grid = run["grid"]
+    size = "{} rows, {} columns".format(*grid["shape"])
+    yield Section("Grid", rows_of([("Size", size), ("CRS", grid["crs"])]))
+    yield Section("Settings", rows_of(settings_rows(run["settings"])))
+
+
+def _method(method: Mapping[str, Any], bands: Sequence[str]) -> Iterator[tuple[str, object]]:
+    yield "Name", METHODS.get(method["name"], method["name"])
+    yield "Bands", ", ".join(bands)
+    step = method["sampled_each"]
+    yield "Statistics from", "all pixels" if step == 1 else f"each {step}th row and column"
+    if "rounds" in method:
+        yield "Canonical correlations", ", ".join(f"{value:.3f}" for value in method["canonical_correlations"])
+        yield "Rounds", f"{method['rounds']}" + ("" if method["settled"] else ", not settled")
+        yield "Mean weight", f"{method['mean_weight']:.3f}; 0.5 where nothing has changed"
+    for band in method.get("bands", ()):
+        yield f"{band['name']} after", f"{band['gain']:.4g} x before {band['offset']:+.4g}, noise {band['noise']:.3g}"
