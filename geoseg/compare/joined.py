@@ -122,7 +122,8 @@ def _lone(rasters: Sequence[ClassRaster], renamed: Sequence[Names], given: set[s
     for i, raster in enumerate(rasters):
         for j in range(i + 1, len(rasters)):
             mine, theirs = words[i] - words[j] - given, words[j] - words[i] - given
-            if mine and theirs and not (numbered[i] and numbered[j]):
+            known = not (numbered[i] and numbered[j]) or not words[i] & words[j]
+            if mine and theirs and known:
                 pairs = [(raster, renamed[i], mine), (rasters[j], renamed[j], theirs)]
                 what = "; ".join(f"{Path(r.path).name} alone has {_some(names, own)}" for r, names, own in pairs)
                 remedy = (
@@ -131,7 +132,7 @@ def _lone(rasters: Sequence[ClassRaster], renamed: Sequence[Names], given: set[s
                 )
                 raise InputRefused.of("LEGEND", rasters[j].path, f"its classes have other names: {what}", remedy)
             for one, other, own in ((raster, rasters[j], mine), (rasters[j], raster, theirs)):
-                if own and not (numbered[i] and numbered[j]):
+                if own:
                     names = renamed[i] if one is raster else renamed[j]
                     notes.append(
                         f"{Path(one.path).name} has classes that {Path(other.path).name} has not: {_some(names, own)}"

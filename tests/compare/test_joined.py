@@ -84,6 +84,12 @@ def test_a_class_that_only_one_map_has_is_taken_and_said(tmp_path: Path) -> None
 def test_values_without_names_are_their_own_names(tmp_path: Path) -> None:
     joined = join_legends([plain(tmp_path / "a.tif", [1, 2]), plain(tmp_path / "b.tif", [2, 9])])
     assert joined.legend.names == {1: "1", 2: "2", 9: "9"}
+    assert joined.notes == ("a.tif has classes that b.tif has not: 1", "b.tif has classes that a.tif has not: 9")
+
+
+def test_values_without_names_of_which_none_is_in_both_are_two_legends(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match=r"LEGEND: .*a\.tif alone has 1, 2; b\.tif alone has 11, 21"):
+        join_legends([plain(tmp_path / "a.tif", [1, 2]), plain(tmp_path / "b.tif", [11, 21])])
 
 
 def test_values_without_names_do_not_go_with_names(tmp_path: Path) -> None:
