@@ -118,12 +118,14 @@ class ErrorEstimate:
 
     def statement(self) -> str:
         """In plain words."""
+        if not self.observed:
+            return "No pixel differs."
         shift = float(np.hypot(*self.shift))
         fits = shift >= 0.05 and self.consistent  # else nothing was left to fit a shift to
         moved = f" and a shift of {shift:.2f} px" if fits else ""
         errors = f"the two maps' own errors{moved}"
         span, low, high = (
-            f"{_percent(one)}-{_percent(other)} %" if one != other else f"{_percent(one)} %"
+            f"{_percent(one)}-{_percent(other)} %" if _percent(one) != _percent(other) else f"{_percent(one)} %"
             for one, other in (
                 (self.explained_low, self.explained_high), (self.low, self.low), (self.high, self.high)
             )

@@ -33,6 +33,8 @@ REACH = 16
 """Pixels that a shift can be found up to, along each axis."""
 STEP = 0.01
 _FLANK, _WIDE, _ROUNDS = 1.0, 0.75, 3
+_ALIKE = 0.05
+"""Correlation that a block must reach somewhere: of blocks that have nothing in common noise would be measured."""
 _LEAST = 0.25
 """Share of a block that both dates must have."""
 
@@ -94,7 +96,10 @@ def measure_shift(
         prepared = _prepared(read_before(window), read_after(window), block)
         if prepared is not None:
             one, other, fade = (fft.rfft2(part) for part in prepared)
-            spectra.append(np.stack([(np.conj(one) * other).sum(axis=0), np.conj(fade) * fade]))
+            product = (np.conj(one) * other).sum(axis=0)
+            scale = math.sqrt(float((prepared[0] ** 2).sum()) * float((prepared[1] ** 2).sum()))
+            if fft.irfft2(product, (block, block)).max() > _ALIKE * scale:
+                spectra.append(np.stack([product, np.conj(fade) * fade]))
     if not spectra:
         return None
     rows, cols = _peak(np.sum(spectra, axis=0), block)

@@ -87,6 +87,7 @@ def test_the_same_map_twice_has_no_change() -> None:
     found = estimated(one, one)
     assert (found.observed, found.change, found.high) == pytest.approx((0, 0, 0), abs=0.002)
     assert not found.significant
+    assert found.statement() == "No pixel differs."
 
 
 def test_what_errors_explain_is_said_to_be_no_more() -> None:
@@ -100,12 +101,12 @@ def test_what_errors_explain_is_said_to_be_no_more() -> None:
 def test_shared_errors_contradict_independent_ones() -> None:
     """Both maps make the very same errors: the estimate would be far below 0, and says that it cannot tell."""
     one = noisy(land(200, 4), 1)
-    found = estimated(one, one, KNOWN, KNOWN)
-    assert not found.consistent and not found.significant
-    assert "cannot be told" in found.statement()
+    assert not estimated(one, one, KNOWN, KNOWN).consistent
     other = noisy(land(200, 4, grown=0.02), 1)
     truth = float((land(200, 4) != land(200, 4, grown=0.02)).mean())
     found = estimated(one, other, KNOWN, KNOWN)
+    assert not found.consistent and not found.significant
+    assert "cannot be told" in found.statement()
     assert found.low <= truth <= found.high
 
 

@@ -70,6 +70,10 @@ def test_a_raster_smaller_than_a_block_and_none_at_all() -> None:
     flat = np.ones((1, 90, 70), np.float32)
     assert measured(flat, flat, small) is None
     assert measured(flat * np.nan, flat, small) is None
+    apart = np.stack([one[0], 0 * one[0]]), np.stack([0 * other[0], other[0]])
+    assert measured(*apart, small) is None, "maps without a common class have no shift"
+    strange = np.random.default_rng(1).normal(size=(2, 1, SIDE, SIDE)).astype(np.float32)
+    assert measured(*strange) is None, "nor have pictures of nothing"
     one_pixel = GRID.crop(Window(0, 0, 1, 1))
     assert measured(flat[:, :1, :1], flat[:, :1, :1], one_pixel) is None
 
