@@ -29,10 +29,10 @@ from geoseg.jobs.trajectory_told import said_of
 from geoseg.raster.align import crs_name
 from geoseg.raster.files import complete_or_absent, write_durable
 from geoseg.raster.overview import step_for
-from geoseg.report.change_content import report_of_change
 from geoseg.report.change_figures import ChangeOverview
 from geoseg.report.item import write_item
 from geoseg.report.page import write_page
+from geoseg.report.trajectory_content import report_of_trajectory
 from geoseg.report.trajectory_item import FILES, build_trajectory_item
 from geoseg.vector.measure import print_csv
 
@@ -283,6 +283,5 @@ def _write_page(facts: TrajectoryFacts, folder: Path, record: dict[str, Any]) ->
     files = [name for name in (*NAMES, *facts.masks) if (folder / name).exists() or name in ("run.json", "report.html")]
     changes = change_legend(legend, facts.whole.codes())
     overview = ChangeOverview(before, after, codes)
-    write_page(
-        folder / "report.html", report_of_change(record, legend, changes=changes, overview=overview, files=files)
-    )
+    data = report_of_trajectory(record, legend, changes=changes, overview=overview, files=files)
+    write_page(folder / "report.html", data)
