@@ -163,7 +163,7 @@ class ChangeData:
     statement: str = ""
     headlines: tuple[Headline, ...] = ()
     warnings: tuple[str, ...] = ()
-    names: tuple[str, str] = ("Before", "After")
+    names: tuple[str, ...] = ("Before", "After")
     overview: ChangeOverview | None = None
     transitions: tuple[TransitionLine, ...] = ()
     transitions_note: str = ""
