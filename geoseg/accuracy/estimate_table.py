@@ -221,9 +221,7 @@ def _one(estimates: Estimates, i: int, unit: float = 1.0) -> Estimate:
     value, se, low, high = (
         float(part[i]) / unit for part in (estimates.value, estimates.error, estimates.low, estimates.high)
     )
-    margin = Z * se
-    value, se, margin, low, high = (None if math.isnan(x) else x for x in (value, se, margin, low, high))
-    return Estimate(value, se, margin, low, high)
+    return Estimate(*(None if math.isnan(x) else x for x in (value, se, Z * se, low, high)))
 
 
 def _strata(samples: Samples, found: Accuracy) -> tuple[StratumUse, ...]:

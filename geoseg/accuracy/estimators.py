@@ -86,7 +86,8 @@ class Ratios:
     def value(self) -> Floats:
         """The estimates, float64 (ratios,); NaN where X is 0."""
         above, below = (self.area * self.hit).sum(0), (self.area * (self.hit + self.miss)).sum(0)
-        return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+        made: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+        return made
 
     @property
     def error(self) -> Floats:
@@ -168,8 +169,8 @@ def estimate(population: Population, sample: Labelled, interval: Interval, *, fi
     area = Estimates(area.value * covered, area.error * covered, area.low * covered, area.high * covered)
     weight = _weights(sample, len(population.area))[0] * population.area[sample.stratum]
     cell = sample.mapped * classes + sample.reference
-    shares = np.bincount(cell, weight / (covered or 1), classes**2).reshape(classes, classes)
-    matrix = np.bincount(cell, minlength=classes**2).reshape(classes, classes)
+    shares = _sums(cell, weight / (covered or 1), classes**2).reshape(classes, classes)
+    matrix: Ints = np.bincount(cell, minlength=classes**2).astype(np.int64).reshape(classes, classes)
     n = made.n[:, 0]
     return Accuracy(overall, area, users, producers, matrix, shares, n, covered, float(population.area.sum()))
 
@@ -185,7 +186,7 @@ def ratios(population: Population, sample: Labelled, *, finite: float = NOTABLE)
         wide = 1 if of is None else classes
         cell = sample.stratum * wide + (0 if of is None else of)
         chosen = np.ones(len(cell), bool) if where is None else where
-        return np.bincount(cell[chosen], weight[chosen] ** power, strata * wide).reshape(strata, wide)
+        return _sums(cell[chosen], weight[chosen] ** power, strata * wide).reshape(strata, wide)
 
     columns = []
     for power in (1, 2):
@@ -203,7 +204,7 @@ def ratios(population: Population, sample: Labelled, *, finite: float = NOTABLE)
     may_miss = np.hstack([true, may, ~(may & single)])
     may_rest = np.hstack([~true, ~(may & single), np.ones_like(may)])
     part = n / np.where(population.n_pixels > 0, population.n_pixels, np.inf)
-    noise = np.where(part >= finite, np.maximum(1 - part, 0), 1) * np.bincount(sample.stratum, weight**2, strata)
+    noise: Floats = np.where(part >= finite, np.maximum(1 - part, 0), 1) * _sums(sample.stratum, weight**2, strata)
     noise = np.where(n > 0, noise, np.nan)[:, None]
     area = np.where(n > 0, population.area, 0.0)[:, None]
     return Ratios(hit, miss, hit2, miss2, rest2, may_hit, may_miss, may_rest, area, noise, n[:, None])
@@ -220,7 +221,11 @@ def possible(classes: Sequence[int], of_stratum: Sequence[Sequence[int]], sample
     return made
 
 
+def _sums(cell: Ints, weight: Floats, size: int) -> Floats:
+    return np.asarray(np.bincount(cell, weight, size), np.float64)
+
+
 def _weights(sample: Labelled, strata: int) -> tuple[Floats, Ints]:
     """Weights of the samples, which sum to 1 in each stratum, and the samples of each."""
-    total = np.bincount(sample.stratum, sample.area, strata)
-    return sample.area / total[sample.stratum], np.bincount(sample.stratum, minlength=strata)
+    total = _sums(sample.stratum, sample.area, strata)
+    return sample.area / total[sample.stratum], np.bincount(sample.stratum, minlength=strata).astype(np.int64)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from geoseg.accuracy.estimators import Floats, Ratios
+from geoseg.accuracy.estimators import Bools, Floats, Ratios
 
 Z = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
@@ -49,9 +49,12 @@ def score(ratios: Ratios) -> tuple[Floats, Floats]:
     low, high = value.copy(), value.copy()
     moves = known & (noise > 0)
     for end, sign in ((low, 1.0), (high, -1.0)):
-        wrong = (ratios.area * (ratios.hit if sign > 0 else ratios.miss)).sum(0)
-        end[moves & (wrong <= 0)] = 0.0 if sign > 0 else 1.0
-        chosen = moves & (wrong > 0)
+        seen = (ratios.area * (ratios.hit if sign > 0 else ratios.miss)).sum(0) > 0
+        other = (matters & (ratios.may_miss if sign > 0 else ratios.may_hit)).any(
+            0
+        )  # else it is 1, or 0, whatever is drawn
+        end[moves & ~seen] = 0.0 if sign > 0 else 1.0
+        chosen = moves & seen & other
         if chosen.any():
             end[chosen] = _end(_Kinds(ratios, chosen), sign, noise[chosen])
     return np.fmin(low, value), np.fmax(high, value)
@@ -60,7 +63,7 @@ def score(ratios: Ratios) -> tuple[Floats, Floats]:
 class _Kinds:
     """Observed shares of the three kinds of pixels, (kinds, strata, ratios), for some of the ratios."""
 
-    def __init__(self, ratios: Ratios, chosen: np.ndarray) -> None:
+    def __init__(self, ratios: Ratios, chosen: Bools) -> None:
         there = (ratios.area > 0)[:, 0]
         hit, miss = ratios.hit[there][:, chosen], ratios.miss[there][:, chosen]
         self.share = np.stack([hit, miss, np.maximum(1 - hit - miss, 0)])
@@ -104,7 +107,7 @@ def _end(kinds: _Kinds, sign: float, noise: Floats) -> Floats:
     return kinds.solve(sign * find_root(beyond, low, high))[0]
 
 
-def _tilted(share: Floats, may: np.ndarray, tilt: Floats) -> Floats:
+def _tilted(share: Floats, may: Bools, tilt: Floats) -> Floats:
     """Shares ``p = share / (t + tilt)`` that sum to 1 over the kinds (axis 0), by Newton's method from the left.
 
     The sum falls with t and is convex, so each step stays left of the solution. Where it is below 1 at the least t that
@@ -113,7 +116,7 @@ def _tilted(share: Floats, may: np.ndarray, tilt: Floats) -> Floats:
     seen = share > 0
     bound = np.where(may, -tilt, -np.inf).max(0)
     t = np.maximum(np.where(seen, share - tilt, -np.inf).max(0), bound)
-    top = np.where(seen, share, 0)
+    top: Floats = np.where(seen, share, 0)
     for _ in range(_STEPS):
         below = np.where(seen, t + tilt, 1)
         part = top / below
@@ -126,8 +129,9 @@ def _tilted(share: Floats, may: np.ndarray, tilt: Floats) -> Floats:
     rest = np.maximum(1 - p.sum(0), 0)
     takes = may & ~seen & (-tilt >= bound)
     takes &= np.cumsum(takes, axis=0) == 1
-    made: Floats = p + takes * rest
-    return made / made.sum(0)
+    p = p + takes * rest
+    made: Floats = p / p.sum(0)
+    return made
 
 
 def find_root(f: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
@@ -138,6 +142,7 @@ def find_root(f: Callable[[Floats], Floats], low: Floats, high: Floats) -> Float
     a, b = low.astype(np.float64), high.astype(np.float64)
     fa, fb = f(a), f(b)
     same = np.sign(fa) * np.sign(fb) > 0
+    end = np.where(np.abs(fa) < np.abs(fb), a, b)
     c, fc = a.copy(), fa.copy()
     t = np.full(a.shape, 0.5)
     for _ in range(_STEPS):
@@ -158,4 +163,5 @@ def find_root(f: Callable[[Floats], Floats], low: Floats, high: Floats) -> Float
             smooth = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
         least = np.minimum(0.5, (_CLOSE / 2 * np.abs(best) + 1e-15) / np.maximum(width, 1e-300))
         t = np.where(smooth & np.isfinite(t), np.clip(t, least, 1 - least), 0.5)
-    return np.where(np.abs(fa) < np.abs(fb), a, b)
+    root: Floats = np.where(same, end, np.where(np.abs(fa) < np.abs(fb), a, b))
+    return root
