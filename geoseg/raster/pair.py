@@ -19,6 +19,9 @@ from geoseg.raster.scene import Scene, fitted_to, is_about_grids, open_scene
 
 __all__ = ["Earlier", "check_dates", "open_dates", "open_inputs", "pair"]
 
+_WHOLE = 0.9995
+"""Share of a scene from which its whole is covered, as far as a person is to be told."""
+
 Paths = str | Path | Sequence[str | Path]
 
 
@@ -182,10 +185,22 @@ def _in_one_unit(before: Scene, after: Scene) -> tuple[Scene, Scene]:
 def _notes(before: Scene, after: Scene) -> tuple[str, ...]:
     dates = ((BEFORE, before), (AFTER, after))
     notes = [f"{date[:-1]}: {note}" for date, scene in dates for note in scene.notes if not is_about_grids(note)]
+    share = _covered(before.geobox, after.geobox)
+    if share < _WHOLE:
+        notes.append(f"{after.name} covers {share:.1%} of {before.name}: the rest has no data")
     first, second = _moment(before.datetime), _moment(after.datetime)
     if first and second and first > second:
         notes.append(f"before is of {before.datetime} and after of {after.datetime}: are they the wrong way round?")
     return tuple(notes)
+
+
+def _covered(one: GeoBox, other: GeoBox) -> float:
+    """Share of a grid that another of its CRS covers, by their bounds; 1 where the CRS differ."""
+    if not same_crs(one.crs, other.crs):
+        return 1.0
+    (left, bottom, right, top), (west, south, east, north) = one.bounds, other.bounds
+    across, down = min(right, east) - max(left, west), min(top, north) - max(bottom, south)
+    return max(across, 0) * max(down, 0) / ((right - left) * (top - bottom))
 
 
 def _moment(taken: str | None) -> datetime | None:
