@@ -17,6 +17,9 @@ from geoseg.accuracy.samples import Samples, Stratum
 from geoseg.raster.files import complete_or_absent
 from geoseg.vector.measure import print_csv
 
+NO_CLASS = "(no class)"
+"""Name of what a map says where it has no class."""
+
 INTERVALS = {"score": score, "normal": normal}
 CORRECTIONS = {"auto": NOTABLE, "always": 0.0, "never": math.inf}
 _SAID = {
@@ -175,7 +178,9 @@ def tabulate(
         np.array([s.area_m2 for s in samples.strata], np.float64), may,
     )  # fmt: skip
     found = estimate(population, labelled, INTERVALS[interval], finite=CORRECTIONS[correction])
-    own = dict(mapped) if mapped is not None else _mapped(samples.strata)
+    own: dict[int, tuple[int, float]] = dict(mapped) if mapped is not None else _mapped(samples.strata)
+    if mapped is not None or not _unknown(samples):
+        own = {value: (0, 0.0) for value, name in classes.items() if name != NO_CLASS} | own
     strata = _strata(samples, found)
     return EstimateTable(
         _one(found.overall, 0),
@@ -267,7 +272,6 @@ def _notes(
             "label a second one there"
         )
     strange = [name for value, name in classes.items() if not own.get(value, (1, 1.0))[1]]
-    strange += [name for value, name in classes.items() if value not in own and not _unknown(samples)]
     if strange:
         notes.append(f"in the reference and nowhere on the map: {_some(strange)}")
     return tuple(notes)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from geoseg.accuracy.mask_at import MaskAt
-from geoseg.accuracy.samples import UNLABELLED, Floats, Ints, Samples, Stratum
+from geoseg.accuracy.plain_table import Table, read_table
+from geoseg.accuracy.samples import UNLABELLED, Ints, Samples, Stratum
 from geoseg.accuracy.settings import EstimateSettings
 from geoseg.errors import InputRefused, UsageError
 from geoseg.legend import MOST, Legend
@@ -21,25 +22,8 @@ from geoseg.vector.measure import ClassArea
 _MAP = ("map_class", "map")
 _PLACES = (("row", "col"), ("x", "y"), ("lon", "lat"), ("longitude", "latitude"))
 _EMPTY = {"", "null", "none", "nan", "na", "n/a"}
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 _ALIKE = "pixels of a stratum count alike"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Cells as text, by column in lower case; ``places`` are x and y in ``crs`` where the file has geometries."""
-
-    path: str
-    columns: Mapping[str, list[str]]
-    n: int
-    places: tuple[Floats, Floats] | None = None
-    crs: str | None = None
-
-    def column(self, name: str) -> list[str]:
-        """A column; InputRefused ``SAMPLES`` where there is none."""
-        if name.casefold() not in self.columns:
-            there = ", ".join(self.columns) or "none"
-            raise InputRefused.of("SAMPLES", self.path, f"has no column {name}", f"Its columns: {there}")
-        return self.columns[name.casefold()]
 
 
 def read_plain(
@@ -57,10 +41,10 @@ def read_plain(
     ------
     InputRefused
         ``SAMPLES``: no such column, a sample without a stratum. ``STRATA``: their sizes are not known. Those of
-        :func:`read_table`.
+        :func:`geoseg.accuracy.plain_table.read_table`.
     """
     table = read_table(path, layer=settings.layer)
-    words = table.column(settings.reference_field)
+    words = _whole(table.column(settings.reference_field))
     named = _map_column(table, settings)
     strata_words = table.column(settings.stratum_field) if settings.stratum_field else None
     sizes = _sizes(path, settings, counted, mask)
@@ -74,41 +58,21 @@ def read_plain(
         what = "does not say what the map is at a sample"
         raise InputRefused.of("SAMPLES", path, what, "Name the column with --map-field, or the map with --mask")
     reference = np.array([UNLABELLED if _no(word) else _value(word, legend) for word in words], np.int64)
+    nodata = str(mask.raster.nodata) if mask is not None else ""
+    wrong = next(
+        (w for w, v in zip(words, reference.tolist(), strict=True) if v < 0 and not _no(w) and w != nodata), None
+    )
+    if wrong is not None:
+        raise InputRefused.of(
+            "SAMPLES", path, f"the reference {wrong!r} is no class", f"Classes are names, or 0-{MOST}"
+        )
     if strata_words is None:
-        stratum = np.where(mapped >= 0, mapped, UNLABELLED)
+        stratum = mapped
         strata = [_of_class(size, legend) for size in sizes]
+        _check_classes(path, named or (), mapped, strata)
     else:
         stratum, strata = _by_name(path, strata_words, sizes)
     return _made(path, table, mask, (row, col), (stratum, mapped, reference), (tuple(strata), legend))
-
-
-def read_table(path: str | Path, *, layer: str | None = None) -> Table:
-    """Read a CSV (comma, semicolon or tab), or the attributes and points of a vector file."""
-    path = Path(path)
-    if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
-        return _vector(path, layer)
-    if not path.is_file():
-        raise InputRefused.of("NOT_FOUND", path, "is not a file", "Check the path")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputRefused.of(
-            "FORMAT", path, f"cannot be read as text in UTF-8 ({error})", "Save it as UTF-8"
-        ) from None
-    first = text.partition("\n")[0]
-    mark = max(",;\t", key=first.count)
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True) if any(row)]
-    except csv.Error as error:
-        raise InputRefused.of("FORMAT", path, f"is no CSV ({error})", "Check its quotes") from None
-    head = [name.strip().casefold() for name in rows[0]] if rows else []
-    wrong = next((i for i, row in enumerate(rows) if len(row) != len(head)), None)
-    if len(set(head)) != len(head) or not head or wrong is not None:
-        what = "is empty" if not head else "names a column twice" if wrong is None else ""
-        what = what or f"row {(wrong or 0) + 1} has {len(rows[wrong or 0])} cells, and the header has {len(head)}"
-        raise InputRefused.of("FORMAT", path, what, "A CSV with one line of names is needed")
-    columns = {name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(head)}
-    return Table(str(path), columns, len(rows) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,44 +86,19 @@ class _Size:
     map_class: str | None
 
 
-def _vector(path: Path, layer: str | None) -> Table:
-    import shapely
-
-    from geoseg.vector.features import layers_of, read_features
-
-    there = layers_of(path)
-    if layer is None and len(there) > 1:
-        what = f"has {len(there)} layers"
-        raise InputRefused.of("LAYER", path, what, f"Name one with --layer: {', '.join(there)}")
-    frame = read_features(path, layer=layer)
-    shapes = frame.geometry.to_numpy()
-    if (shapely.is_missing(shapes) | shapely.is_empty(shapes)).any():
-        raise InputRefused.of("SAMPLES", path, "has samples without a place", "Delete them, or give them points")
-    centres = shapely.get_coordinates(shapely.centroid(shapes))
-    attributes = frame.drop(columns=frame.geometry.name)
-    columns = {
-        str(name).casefold(): ["" if _none(cell) else _text(cell) for cell in attributes[name].tolist()]
-        for name in attributes.columns
-    }
-    return Table(str(path), columns, len(frame), (centres[:, 0], centres[:, 1]), frame.crs.to_wkt())
-
-
-def _none(cell: object) -> bool:
-    return cell is None or (isinstance(cell, float) and math.isnan(cell)) or str(cell) in ("<NA>", "NaT")
-
-
-def _text(cell: object) -> str:
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
-
-
 def _no(word: str) -> bool:
     return word.casefold() in _EMPTY
 
 
 def _map_column(table: Table, settings: EstimateSettings) -> list[str] | None:
     if settings.map_field is not None:
-        return table.column(settings.map_field)
-    return next((table.columns[name] for name in _MAP if name in table.columns), None)
+        return _whole(table.column(settings.map_field))
+    return next((_whole(table.columns[name]) for name in _MAP if name in table.columns), None)
+
+
+def _whole(words: Sequence[str]) -> list[str]:
+    """Words with ``3.0`` as ``3``: a column of numbers with empty cells is written so by some programs."""
+    return [re.sub(r"^(\d+)\.0*$", r"\1", word) for word in words]
 
 
 def _sizes(
@@ -227,7 +166,7 @@ def _legend(mask: MaskAt | None, sizes: Sequence[_Size], of_class: bool, columns
     others = dict.fromkeys(w for column in columns for w in column if not _no(w) and w.casefold() not in known)
     numbers = {int(w) for w in others if w.isascii() and w.isdecimal() and int(w) <= MOST and int(w) != nodata}
     names |= {v: str(v) for v in sorted(numbers - names.keys())}
-    for word in sorted(w for w in others if not (w.isascii() and w.isdecimal())):
+    for word in sorted(w for w in others if not _NUMBER.fullmatch(w)):
         names[max(names, default=0) + 1] = word
     return Legend.of(names) if names else Legend(())
 
@@ -244,6 +183,15 @@ def _value(word: str, legend: Legend) -> int:
 def _of_class(size: _Size, legend: Legend) -> Stratum:
     value = size.number if size.number is not None else _value(size.name, legend)
     return Stratum(value, size.name, value, size.n_pixels, size.area_m2, 0, (value,))
+
+
+def _check_classes(path: str | Path, words: Sequence[str], mapped: Ints, strata: Sequence[Stratum]) -> None:
+    """Refuse a class of the map's column that is no stratum: a slip of the pen, or another map."""
+    known = {s.value for s in strata}
+    wrong = next((w for w, v in zip(words, mapped.tolist(), strict=bool(words)) if not _no(w) and v not in known), None)
+    if words and wrong is not None:
+        there = ", ".join(s.name for s in strata)
+        raise InputRefused.of("SAMPLES", path, f"the map's class of a sample is {wrong!r}", f"Its classes are: {there}")
 
 
 def _by_name(path: str | Path, words: Sequence[str], sizes: Sequence[_Size]) -> tuple[Ints, list[Stratum]]:
@@ -282,19 +230,21 @@ def _made(
     arrays: tuple[Ints, Ints, Ints],
     known: tuple[tuple[Stratum, ...], Legend],
 ) -> Samples:
-    """The samples that lie in a stratum; what is left out is said in the facts under ``left_out``."""
+    """The samples that lie in a stratum; notes are in the facts under ``said``, as JSON."""
     stratum, mapped, reference = arrays
     strata, legend = known
     row, col = (np.full(table.n, -1, np.int64) if part is None else part for part in places)
-    on = (row >= 0) & (col >= 0)
-    area = np.ones(table.n)
-    if mask is not None and on.all():
-        area = mask.areas(row, col)
     kept = np.isin(stratum, [s.value for s in strata]) & (mapped >= 0)
+    placed = mask is not None and bool((row[kept] >= 0).all())
+    area = mask.areas(row, col) if mask is not None and placed else np.ones(table.n)
     method = mask.lattice.method if mask is not None else "as given"
-    facts = {"area_method": method if mask is not None and on.all() else f"{method}; {_ALIKE}"}
+    facts = {"area_method": method if placed else f"{method}; {_ALIKE}"}
+    notes = []
     if not kept.all():
-        facts["left_out"] = f"{(~kept).sum()} of {table.n} samples lie off the map, or where it has no class: left out"
+        notes.append(f"{(~kept).sum()} of {table.n} samples lie off the map, or where it has no class: left out")
+    if placed and (twice := int(kept.sum()) - len(np.unique(np.stack([row[kept], col[kept]]), axis=1).T)):
+        notes.append(f"{twice} of {table.n} samples lie in a pixel of another sample: standard errors may be too small")
+    facts["said"] = json.dumps(notes)
     return Samples(
         np.arange(1, table.n + 1)[kept], row[kept], col[kept], np.full(kept.sum(), np.nan), np.full(kept.sum(), np.nan),
         stratum[kept], mapped[kept], area[kept], reference[kept], ("",) * int(kept.sum()), strata, legend, facts, "",

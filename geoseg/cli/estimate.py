@@ -50,8 +50,8 @@ def command(samples: str, output: str | None, matrix: str | None, as_json: bool,
     """Estimate areas, user's, producer's and overall accuracy from SAMPLES, with 95 % intervals.
 
     SAMPLES is what geoseg sample wrote, with its column reference filled; or a CSV or vector file from elsewhere, with --mask
-    (strata are the map's classes) or --strata. The map's own areas (map_ha) and the estimated ones (area_ha) stand in columns
-    of their own. Estimators are those of Olofsson et al. (2014) and Stehman (2014).
+    (strata are the map's classes) or --strata, taken for a random sample of each stratum. The map's own areas (map_ha) and
+    the estimated ones (area_ha) have columns of their own. Estimators: Olofsson et al. (2014), Stehman (2014).
     """  # fmt: skip
     from geoseg.jobs.estimate import estimate
     from geoseg.jobs.outputs import check_files

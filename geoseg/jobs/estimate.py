@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.accuracy.estimate_table import EstimateTable, tabulate
+from geoseg.accuracy.estimate_table import NO_CLASS, EstimateTable, tabulate
 from geoseg.accuracy.mask_at import MaskAt
 from geoseg.accuracy.plain_samples import read_plain
 from geoseg.accuracy.samples import Samples
@@ -26,8 +26,6 @@ from geoseg.raster.identity import sample_file
 Areas = dict[int, tuple[int, float]]
 """Class value to pixels and m²."""
 
-NO_CLASS = "(no class)"
-
 
 def estimate(
     samples: str | Path, *, mask: str | Path | None = None, settings: EstimateSettings | None = None, **options: Any
@@ -41,7 +39,7 @@ def estimate(
     mask
         The map. With a file of ``geoseg sample`` it may be another map than the one that was sampled: strata stay those of
         the design, and the map is judged that is named here. With samples from elsewhere its classes are the strata, unless
-        a table of strata says otherwise (``strata``).
+        a table of strata says otherwise (``strata``); they are taken for a random sample of each stratum.
     settings, options
         :class:`geoseg.accuracy.settings.EstimateSettings`, whole or as keywords: ``interval="normal"``.
 
@@ -79,7 +77,7 @@ def estimate(
     if not own:
         made = read_plain(samples, settings, at, rows if at is not None else ())
     _check(samples, made, strict=own)
-    notes += (made.facts["left_out"],) if "left_out" in made.facts else ()
+    notes += tuple(json.loads(made.facts.get("said", "[]")))
     table = tabulate(made, mapped, interval=settings.interval, correction=settings.correction)
     return replace(table, notes=(*notes, *table.notes))
 
@@ -130,8 +128,15 @@ def _check(path: str | Path, samples: Samples, *, strict: bool) -> None:
     """Refuse what cannot be estimated from; of geoseg's own files also references that are no class."""
     seen = samples.labelled
     if not seen.any():
-        what = "no sample is labelled" if len(samples) else "has no sample on the map"
-        raise InputRefused.of("SAMPLES", path, what, "Fill the column reference, in QGIS by the form")
+        if not len(samples):
+            raise InputRefused.of("SAMPLES", path, "has no sample on the map", "Check the map and the places")
+        remedy = "Fill the column reference, in QGIS by the form"
+        raise InputRefused.of("SAMPLES", path, "no sample is labelled", remedy)
+    for s in samples.strata:
+        n = int((samples.stratum[seen] == s.value).sum())
+        if 0 < s.n_pixels < n:
+            what = f"stratum {s.name} has {s.n_pixels} pixels and {n} labelled samples"
+            raise InputRefused.of("STRATA", path, what, "Check the strata; a pixel is one sample")
     if not strict:
         return
     wrong = seen & ~np.isin(samples.reference, samples.legend.values)

@@ -170,7 +170,7 @@ def test_transitions_are_classes_and_a_reference_may_be_one_that_the_map_has_now
     table = geoseg.estimate(tmp_path / "s.gpkg")
     (strange,) = [row for row in table.classes if row.class_id == 0x0102]
     assert strange.class_name == "water->tree" and strange.n_map == 0 and strange.users.value is None
-    assert strange.map_ha in (None, 0) and (strange.area_ha.value or 0) > 0 and strange.producers.value == 0
+    assert strange.map_ha == 0 and (strange.area_ha.value or 0) > 0 and strange.producers.value == 0
     assert "in the reference and nowhere on the map: water->tree" in table.notes
 
 
@@ -187,6 +187,7 @@ def test_a_sample_of_one_map_judges_another(tmp_path: Path) -> None:
     assert "Stehman" in table.method and any("new.tif is judged" in note for note in table.notes)
     assert any("lie off new.tif, or where it has no class" in note for note in table.notes)
     assert table.classes[0].map_pixels == int((better == 1).sum())
+    assert table.classes[-1].class_name == "(no class)" and table.classes[-1].map_ha is None
     old = geoseg.estimate(tmp_path / "s.gpkg")
     assert [row.area_ha.value for row in table.classes[:3]] == pytest.approx([row.area_ha.value for row in old.classes])
     other = write(tmp_path / "other.tif", better, legend=Legend.of(["water", "forest", "bare"]))
@@ -264,6 +265,16 @@ def test_samples_off_the_map_are_left_out_and_said(tmp_path: Path) -> None:
     assert "3 of 6 samples lie off the map, or where it has no class: left out" in table.notes
 
 
+def test_numbers_with_a_point_and_empty_cells_are_read_as_programs_write_them(tmp_path: Path) -> None:
+    mask = write(tmp_path / "mask.tif", mapped())
+    text = "row,col,reference\r\n1,1,1.0\r\n2,2,\r\n3,3,2.0\r\n3,3,NaN\r\n60,60,TREE\r\n"
+    (tmp_path / "p.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    table = geoseg.estimate(tmp_path / "p.csv", mask=mask)
+    assert (table.samples, table.unlabelled) == (5, 2)
+    assert [row.n_reference for row in table.classes] == [1, 2, 0]
+    assert "1 of 5 samples lie in a pixel of another sample: standard errors may be too small" in table.notes
+
+
 def test_what_cannot_be_estimated_from_is_refused(tmp_path: Path) -> None:
     mask = write(tmp_path / "mask.tif", mapped())
     path = tmp_path / "p.csv"
@@ -282,6 +293,11 @@ def test_what_cannot_be_estimated_from_is_refused(tmp_path: Path) -> None:
     refused("row,col,reference\n500,1,tree\n", "has no sample on the map", mask=mask)
     refused("row,col,reference\n1,one,tree\n", "a place is no number", mask=mask)
     refused("row,col,reference\n1,1\n", "row 2 has 2 cells, and the header has 3", mask=mask)
+    refused("row,col,reference\n1,1,tree\n2,2,-9999\n", "the reference '-9999' is no class", mask=mask)
+    refused(
+        "row,col,reference\n1,1,tree\n2,2,99999999999999\n", "the reference '99999999999999' is no class", mask=mask
+    )
+    refused("row,col,reference\n1,1,\0\n", "zero bytes", mask=mask)
     refused("", "FORMAT: .*is empty", mask=mask)
     refused("row,row,reference\n", "names a column twice", mask=mask)
     refused("map,reference,s\n1,1,x\n", "strata of a column have no sizes", mask=mask, stratum_field="s")
@@ -290,6 +306,12 @@ def test_what_cannot_be_estimated_from_is_refused(tmp_path: Path) -> None:
     (tmp_path / "strata.csv").write_text("stratum,n_pixels,area_m2\na,10,30\n")
     options = {"strata": str(tmp_path / "strata.csv"), "stratum_field": "s"}
     refused("map,reference,s\n1,1,x\n", "a sample is of stratum 'x'. The strata are: a", **options)
+    (tmp_path / "strata.csv").write_text("class_name,n_pixels,area_m2\nwater,2,30\ntree,9,30\n")
+    options = {"strata": str(tmp_path / "strata.csv")}
+    refused(
+        "map,reference\nwatr,water\n", "the map's class of a sample is 'watr'. Its classes are: water, tree", **options
+    )
+    refused("map,reference\n" + "water,tree\n" * 3, "STRATA: .*water has 2 pixels and 3 labelled samples", **options)
     with pytest.raises(InputRefused, match="NOT_FOUND"):
         geoseg.estimate(tmp_path / "none.csv", mask=mask)
     geoseg.sample(mask, tmp_path / "s.gpkg", total=30)
