@@ -97,7 +97,7 @@ def image_options(command: options.Command) -> options.Command:
             help="With --method: what counts as changed.",
         ),
         click.option(
-            "--false-alarm", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
+            "--false-alarm", type=click.FloatRange(1e-9, 0.5), metavar="SHARE",
             help="With --method: share of unchanged pixels that may count as changed.",
         ),
         options.bands,

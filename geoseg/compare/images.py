@@ -25,6 +25,7 @@ RunInOrder = Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]
 """``Pool.in_order`` or :func:`geoseg.vector.threads.in_order`."""
 
 _CELL = 512
+_MOST = 1e100
 _CELL_BYTES = 32 << 20
 """Of one cell's pixels as numbers of 8 bytes."""
 
@@ -62,6 +63,11 @@ class ImagePair:
         -------
         pixels, valid
             ``(n, 2 * bands)`` row-major, and ``(rows, cols)`` with ``n`` times True; of the rows and columns taken.
+
+        Raises
+        ------
+        InputRefused
+            ``VALUES``: larger ones than can be squared.
         """
         rows, cols = (slice(-first % step, None, step) for first in (window.row, window.col))
         image, valid = read_window(self.scene, window)
@@ -70,6 +76,9 @@ class ImagePair:
         for i, (band, plane) in enumerate(zip(self.scene.bands, image, strict=True)):
             np.multiply(plane[rows, cols][valid], band.scale, out=pixels[:, i])
             pixels[:, i] += band.offset
+        if pixels.size and max(-pixels.min(), pixels.max()) > _MOST:
+            what = f"holds values beyond {_MOST:g}, whose squares no number can hold"
+            raise InputRefused.of("VALUES", self.scene.name, what, "State its nodata value with --nodata")
         return pixels, valid
 
     def cells(self) -> list[Window]:

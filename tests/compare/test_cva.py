@@ -49,6 +49,13 @@ def test_gain_and_offset_of_either_band_do_not_matter() -> None:
     np.testing.assert_allclose(two.difference.squares(other), one.difference.squares(pixels), rtol=1e-6)
 
 
+def test_swapping_the_dates_turns_the_vectors() -> None:
+    pixels, _ = two_dates(3000, 3, seed=8, changed=0.1)
+    swapped = np.concatenate([pixels[:, 3:], pixels[:, :3]], axis=1)
+    found, again = fit_cva(pixels).difference.values(pixels), fit_cva(swapped).difference.values(swapped)
+    np.testing.assert_allclose(again, -found, rtol=1e-5, atol=1e-5)
+
+
 def test_equal_images_have_no_change() -> None:
     pixels = np.random.default_rng(4).integers(0, 200, (3000, 2)).astype(float)
     same = np.concatenate([pixels, pixels], axis=1)

@@ -84,6 +84,14 @@ def test_all_nodata_is_refused(tmp_path: Path) -> None:
                 fit(pair, method, sample, in_order)
 
 
+def test_numbers_too_large_to_square_are_refused(tmp_path: Path) -> None:
+    image = numbers((2, 20, 20)).astype("f8")
+    pair = pair_of(tmp_path, image, image * 1e300)
+    for method in ("irmad", "cva"):
+        with pytest.raises(InputRefused, match=r"VALUES: .*--nodata"):
+            fit(pair, method, 100, in_order)
+
+
 def test_all_pixels_give_what_a_sample_of_all_gives(tmp_path: Path) -> None:
     land = numbers((3, 40, 700), seed=3).astype(float)
     noise = np.random.default_rng(4).normal(0, 20, (2, *land.shape))

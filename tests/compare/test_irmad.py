@@ -73,6 +73,13 @@ def test_no_linear_transformation_of_either_date_matters() -> None:
     np.testing.assert_allclose(again, z, rtol=1e-6)
 
 
+def test_swapping_the_dates_changes_nothing() -> None:
+    pixels, _ = two_dates(3000, 3, seed=12, changed=0.1)
+    swapped = np.concatenate([pixels[:, 3:], pixels[:, :3]], axis=1)
+    z, again = fitted(pixels).difference.squares(pixels), fitted(swapped).difference.squares(swapped)
+    np.testing.assert_allclose(again, z, rtol=1e-6)
+
+
 @pytest.mark.parametrize("bands", [1, 2, 4, 7])
 @pytest.mark.parametrize("changed", [0.0, 0.2])
 def test_pixels_without_change_are_alarmed_at_the_stated_rate(bands: int, changed: float) -> None:

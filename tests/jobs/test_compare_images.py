@@ -109,12 +109,9 @@ def test_directions_are_those_of_the_bands(made: dict[str, ImageChangeResult]) -
     assert (direction[:5] == 65535).all()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(("method", "rate"), [("irmad", 0.01), ("cva", 0.01), ("irmad", 0.001), ("cva", 0.001)])
-def test_a_pair_without_change_is_alarmed_at_the_stated_rate(
-    tmp_path: Path, method: str, rate: float, seed: int
-) -> None:
-    draw = np.random.default_rng(seed)
+def test_a_pair_without_change_is_alarmed_at_the_stated_rate(tmp_path: Path, method: str, rate: float) -> None:
+    draw = np.random.default_rng(1)
     land = np.kron(draw.integers(300, 2500, (3, 40, 40)), np.ones((1, 10, 10)))
     dates = [land * gain + draw.normal(0, 12, land.shape) for gain in (1.0, 1.6)]
     paths = [write_raster(tmp_path / f"{i}.tif", image.round().astype("int16")) for i, image in enumerate(dates)]
