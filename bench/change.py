@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sides", type=int, nargs="+", default=[8192, 16384])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--who", nargs="+", choices=(*MATRIX, *POLYGONS), default=[*MATRIX, *POLYGONS])
     parser.add_argument("--data", type=Path, help="folder that keeps the rasters; a temporary one otherwise")
     parser.add_argument("--one", nargs=3, metavar=("WHO", "FOLDER", "SIDE"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -51,20 +52,26 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         data = given.data or Path(folder)
         for side in given.sides:
-            _compare(side, data, given.rounds)
+            _compare(side, data, given.rounds, given.who)
 
 
-def _compare(side: int, data: Path, rounds: int) -> None:
-    _changed_alone(*make_pair(data, side))
-    found = in_turn({who: partial(_one, who, data, side) for who in (*MATRIX, *POLYGONS)}, rounds)
-    cpu = {who: round(statistics.median(run.said["cpu_s"] for run in runs), 3) for who, runs in found.items()}
-    matrix = {who: found[who][0].said["pixels"] for who in MATRIX[1:]}
-    assert len(set(map(str, matrix.values()))) == 1, "all count the same"
-    times = {who: _times(found[who], found["geoseg"]) for who in ("numpy", "dask")}
-    times["read"] = _times(found["geoseg"], found["read"])
-    times["polygons"] = _times(found["polygons"], found["polygonize"])
-    peaks = {who: round(max(run.peak_mib for run in runs)) for who, runs in found.items()}
-    say(f"  CPU seconds {cpu}; geoseg by read, others by geoseg {times}")
+def _compare(side: int, data: Path, rounds: int, who: list[str]) -> None:
+    pair = make_pair(data, side)
+    if set(who) & set(POLYGONS):
+        _changed_alone(*pair)
+    found = in_turn({name: partial(_one, name, data, side) for name in who}, rounds)
+    cpu = {name: round(statistics.median(run.said["cpu_s"] for run in runs), 3) for name, runs in found.items()}
+    matrix = {name: found[name][0].said["pixels"] for name in MATRIX[1:] if name in found}
+    assert len(set(map(str, matrix.values()))) <= 1, "all count the same"
+    wanted = {
+        "geoseg by read": ("geoseg", "read"),
+        "numpy by geoseg": ("numpy", "geoseg"),
+        "dask by geoseg": ("dask", "geoseg"),
+    }
+    wanted |= {"polygons by polygonize": ("polygons", "polygonize")}
+    times = {name: _times(found[a], found[b]) for name, (a, b) in wanted.items() if {a, b} <= found.keys()}
+    peaks = {name: round(max(run.peak_mib for run in runs)) for name, runs in found.items()}
+    say(f"  CPU seconds {cpu}; {times}")
     facts = {"side": side, "rounds": rounds, "cpu_s": cpu, "times": times, "peak_mib": peaks}
     save(f"change-{side}", {**facts, "runs": found})
 

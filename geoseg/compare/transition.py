@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -181,9 +182,17 @@ def count_transitions(geobox: GeoBox, legend: Legend, before: Bytes, after: Byte
     return counter.result()
 
 
-@lru_cache(maxsize=8)
 def _table(lattice: Lattice, row: int, stop: int) -> AreaTable:
-    """Tiles side by side have the same."""
+    """Tiles side by side, which are counted at the same time, have the same; one thread makes it."""
+    with _MAKING:
+        return _made(lattice, row, stop)
+
+
+_MAKING = threading.Lock()
+
+
+@lru_cache(maxsize=8)
+def _made(lattice: Lattice, row: int, stop: int) -> AreaTable:
     return lattice.table(row, stop)
 
 

@@ -8,6 +8,8 @@ from geoseg.raster.jit import jit
 
 _ONES = np.uint64(0x0101010101010101)
 _BYTE, _EIGHT = np.uint64(255), np.uint64(8)
+_ENTRIES = 1 << 15
+"""Counters in use at a time: they stay in the processor's cache."""
 
 
 def count_pairs(before, after, place, table, index, sums):  # type: ignore[no-untyped-def]
@@ -19,56 +21,76 @@ def count_pairs(before, after, place, table, index, sums):  # type: ignore[no-un
     before, after = np.ascontiguousarray(before), np.ascontiguousarray(after)
     whole = before.shape[1] // 8 * 8
     words = before[:, :whole].view(np.uint64), after[:, :whole].view(np.uint64)
-    counts = np.zeros((2, 2, len(sums[0]) ** 2), np.int64)
-    _count_rows((before, after), words, place, table, (index * len(sums[0]), index), tuple(counts.reshape(4, -1)))
-    for total, counted in zip(sums, counts.sum(axis=1), strict=True):
-        total += counted.reshape(total.shape)
+    flat = sums[0].reshape(-1), sums[1].reshape(-1)
+    _count_cells((before, after), words, place, table, (index * len(sums[0]), index), flat)
 
 
 @jit
-def _count_rows(bytes_, words, place, table, keys, counts):  # type: ignore[no-untyped-def]
-    """Row by row, as they lie in memory, cell of the lattice by cell; eight pixels at once where all are of one pair.
-
-    ``counts`` are four arrays: pixels and areas, of even and of odd pixels, since equal neighbours would wait for one
-    counter. No calls inside: each would cost what eight pixels do.
-    """
+def _count_cells(bytes_, words, place, table, keys, sums):  # type: ignore[no-untyped-def]
+    """Pixels of some cells of the lattice at a time, then those of each times the area of one."""
     first, cell_rows, cell_cols, pixel = table
+    height, width = bytes_[0].shape
+    down, right = place
+    size = len(sums[0])
+    most = max(_ENTRIES // (2 * size), 1)
+    last = (right + width - 1) // cell_cols
+    counts = np.zeros((min(most, last - right // cell_cols + 1), 2 * size), np.uint32)
+    row = 0
+    while row < height:
+        line = (down + row) // cell_rows
+        stop = min((line + 1) * cell_rows - down, height)
+        for cell in range(right // cell_cols, last + 1, most):
+            cells = min(cell + most, last + 1) - cell
+            _count(bytes_, words, (row, stop, right), (cell, cells, cell_cols), keys, counts)
+            _empty(counts[:cells], pixel[line - first, cell : cell + cells], sums)
+        row = stop
+
+
+@jit
+def _count(bytes_, words, part, cells, keys, counts):  # type: ignore[no-untyped-def]
+    """Row by row, as they lie in memory, cell by cell; eight pixels at once where all are of one pair, as most are in a map.
+
+    Even and odd pixels have counters of their own: equal neighbours would wait for one.
+    """
     before, after = bytes_
     eights, others = words
     rows, index = keys
-    even, odd, even_area, odd_area = counts
-    height, width = before.shape
-    down, right = place
-    for r in range(height):
-        line = (down + r) // cell_rows - first
-        col = 0
-        while col < width:
-            cell = (right + col) // cell_cols
-            end = min((cell + 1) * cell_cols - right, width)
-            unit = pixel[line, cell]
-            while col < end and (col % 8 or col + 8 > end):  # up to the first whole word, or after the last
-                key = rows[before[r, col]] + index[after[r, col]]
-                even[key] += 1
-                even_area[key] += unit
-                col += 1
-            for k in range(col // 8, end // 8 if col < end else 0):
-                x, y = eights[r, k], others[r, k]
-                u, v = x & _BYTE, y & _BYTE
-                if x == u * _ONES and y == v * _ONES:
-                    key = rows[u] + index[v]
-                    even[key] += 8
-                    even_area[key] += 8 * unit
+    row, stop, right = part
+    cell, count, cell_cols = cells
+    width, size = before.shape[1], counts.shape[1] // 2
+    for r in range(row, stop):
+        for i in range(count):
+            col, end = max((cell + i) * cell_cols - right, 0), min((cell + i + 1) * cell_cols - right, width)
+            while col < end:
+                if col % 8 or col + 8 > end:  # before the first whole word, or after the last
+                    counts[i, rows[before[r, col]] + index[after[r, col]]] += 1
+                    col += 1
                     continue
-                for _ in range(4):
-                    key = rows[x & _BYTE] + index[y & _BYTE]
-                    even[key] += 1
-                    even_area[key] += unit
-                    x, y = x >> _EIGHT, y >> _EIGHT
-                    key = rows[x & _BYTE] + index[y & _BYTE]
-                    odd[key] += 1
-                    odd_area[key] += unit
-                    x, y = x >> _EIGHT, y >> _EIGHT
-            col = max(col, end // 8 * 8)
+                for k in range(col // 8, end // 8):
+                    x, y = eights[r, k], others[r, k]
+                    u, v = x & _BYTE, y & _BYTE
+                    if x == u * _ONES and y == v * _ONES:
+                        counts[i, rows[u] + index[v]] += 8
+                        continue
+                    for _ in range(4):
+                        counts[i, rows[x & _BYTE] + index[y & _BYTE]] += 1
+                        x, y = x >> _EIGHT, y >> _EIGHT
+                        counts[i, size + rows[x & _BYTE] + index[y & _BYTE]] += 1
+                        x, y = x >> _EIGHT, y >> _EIGHT
+                col = end // 8 * 8
+
+
+@jit
+def _empty(counts, units, sums):  # type: ignore[no-untyped-def]
+    pixels, area = sums
+    size = len(pixels)
+    for i in range(len(counts)):
+        for k in range(size):
+            n = np.int64(counts[i, k]) + np.int64(counts[i, size + k])
+            if n:
+                pixels[k] += n
+                area[k] += n * units[i]
+                counts[i, k] = counts[i, size + k] = 0
 
 
 @jit
