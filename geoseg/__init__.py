@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from geoseg.accuracy.settings import EstimateSettings, SampleSettings
     from geoseg.compare.image_settings import ImageSettings
     from geoseg.compare.settings import ChangeSettings
+    from geoseg.compare.trajectory_settings import TrajectorySettings
     from geoseg.config import EvaluateSettings, PolygonizeSettings, SegmentSettings, SieveSettings
     from geoseg.errors import GeosegError
     from geoseg.jobs.area import AreaTable, area
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from geoseg.jobs.segment import SegmentResult, segment
     from geoseg.jobs.sieve import SieveResult, sieve
     from geoseg.jobs.synth import SynthResult, synth
+    from geoseg.jobs.trajectory import TrajectoryResult, trajectory
     from geoseg.jobs.vectorize import PolygonizeResult, polygonize
     from geoseg.legend import Legend
     from geoseg.model.bundle import Bundle, open_bundle
@@ -57,6 +59,8 @@ __all__ = [
     "SieveSettings",
     "SynthResult",
     "SynthSettings",
+    "TrajectoryResult",
+    "TrajectorySettings",
     "area",
     "change",
     "compare_images",
@@ -70,6 +74,7 @@ __all__ = [
     "segment",
     "sieve",
     "synth",
+    "trajectory",
 ]
 
 _HOME = {
@@ -96,6 +101,8 @@ _HOME = {
     "SieveSettings": "config",
     "SynthResult": "jobs.synth",
     "SynthSettings": "train.synth.settings",
+    "TrajectoryResult": "jobs.trajectory",
+    "TrajectorySettings": "compare.trajectory_settings",
     "area": "jobs.area",
     "change": "jobs.change",
     "compare_images": "jobs.compare_images",
@@ -109,6 +116,7 @@ _HOME = {
     "segment": "jobs.segment",
     "sieve": "jobs.sieve",
     "synth": "jobs.synth",
+    "trajectory": "jobs.trajectory",
 }
 
 

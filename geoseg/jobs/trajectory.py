@@ -100,7 +100,7 @@ def trajectory(
     -----
     A date without data is none of the sequence: between a class before it and another one after it lies one change, at the
     date when the new class is first seen. The maps are read twice, with ``flicker`` three times. Memory: a few windows of
-    all maps, and the table of sequences.
+    all maps, 512 rows of numbers (it grows with the columns, not with the rows), and the table of sequences.
     """
     settings = TrajectorySettings.either(settings, options)
     out = Path(out)
@@ -135,11 +135,26 @@ def _errors(maps: Maps, settings: TrajectorySettings) -> tuple[MapErrors, ...]:
     if not settings.flicker and (settings.fill or settings.stay != "auto"):
         name = "fill" if settings.fill else "stay"
         raise UsageError.of("FLICKER", name, "belongs to the flicker filter, which is off", "Add --flicker")
+    _stated(settings, n - 1)
     if given and len(given) not in (1, n):
         raise UsageError.of("ERRORS", "errors", f"{len(given)} for {n} maps", "State one for all maps, or one for each")
     if not maps.legend.classes:
         return ()
     return tuple(read_errors(source, maps.legend) for source in (given * n if len(given) == 1 else given))
+
+
+def _stated(settings: TrajectorySettings, steps: int) -> tuple[float, ...]:
+    """How likely a pixel keeps its class in each interval, as stated; none where it is to be estimated."""
+    if settings.stay == "auto":
+        return ()
+    stay = settings.stay if isinstance(settings.stay, tuple) else (settings.stay,)
+    if len(stay) not in (1, steps):
+        what = f"{len(stay)} probabilities for {steps} intervals"
+        raise UsageError.of("STAY", "flicker filter", what, "State one for all intervals, or one for each")
+    if not all(0 < p < 1 for p in stay):
+        what = f"{', '.join(f'{p:g}' for p in stay)}: not between 0 and 1"
+        raise UsageError.of("STAY", "flicker filter", what, "A probability such as 0.95, or auto")
+    return stay * steps if len(stay) == 1 else stay
 
 
 def _names(out: Path, masks: Sequence[str]) -> tuple[str, ...]:
@@ -220,11 +235,7 @@ class _Run:
             pairs = zip(naive[:steps], rates, rates[1:], strict=False)
             stay = [stay_of(true_transitions(seen.n_pixels, before, after)) for seen, before, after in pairs]
         else:
-            stay = [*s.stay] if isinstance(s.stay, tuple) else [s.stay]
-            if len(stay) not in (1, steps):
-                what = f"{len(stay)} probabilities for {steps} intervals"
-                raise UsageError.of("STAY", "flicker filter", what, "State one for all intervals, or one for each")
-            stay = stay * steps if len(stay) == 1 else stay
+            stay = list(_stated(s, steps))
         return FlickerFilter(facts.maps.legend.values, np.stack(rates), np.array(stay), s.fill)
 
     def gather(self, run: Map) -> None:

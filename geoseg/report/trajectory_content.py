@@ -51,7 +51,7 @@ def report_of_trajectory(
     return replace(
         page,
         title=f"Change from {labels[0]} to {labels[-1]}, {len(labels)} dates",
-        names=tuple(f"{label}: {sides[i]['name']}" for i, label in ((0, labels[0]), (-1, labels[-1]))),
+        names=(f"{labels[0]}: {sides[0]['name']}", f"{labels[-1]}: {sides[-1]['name']}"),
         headlines=(*_headlines(run), *page.headlines[2:]),
         steps=tuple(steps_of(run["seconds"], _STEPS)),
         sections=(*(section for section in own if section.rows), *page.sections),
