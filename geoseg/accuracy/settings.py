@@ -82,7 +82,8 @@ class EstimateSettings(Settings):
     stratum_field: str | None = Field(None, description="column of the stratum; None: strata are the map's classes")
     layer: str | None = Field(None, description="layer of a vector file; needed where there are several")
     strata: str | None = Field(
-        None, description="CSV of the strata with n_pixels and area_m2 or area_ha, as geoseg area writes; None: the mask"
+        None,
+        description="CSV of the strata with n_pixels and area_m2 or area_ha, as geoseg area writes; None: the mask",
     )
     band: int | None = Field(None, ge=1, description="band of the classes, 1-based; needed where there are several")
     nodata: int | None = Field(None, description="value that means no class; None: what the file says")
