@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 from geoseg.legend import Colour, Legend
 from geoseg.report.change_told import shift_note, shift_rows
 from geoseg.report.figures import Overview, classes_uri, mask_uri, scene_uri
-from geoseg.report.words import Headline, Rows, Section, area, moment, number, percent, rows_of, settings_rows, steps_of
+from geoseg.report.words import (
+    Headline,
+    Rows,
+    Section,
+    area,
+    grid_rows,
+    moment,
+    number,
+    percent,
+    rows_of,
+    settings_rows,
+    side_rows,
+    steps_of,
+)  # fmt: skip
 
 FILES = {
     "change.tif": "1 unchanged, 2 changed",
@@ -131,14 +144,10 @@ def _headlines(run: Mapping[str, Any]) -> Iterator[Headline]:
 
 def _sections(run: Mapping[str, Any]) -> Iterator[Section]:
     for side in ("before", "after"):
-        told = run[side]
-        rows = (("Name", told["name"]), ("File", told["path"]), ("Taken", moment(told.get("datetime"))))
-        yield Section(side.title(), rows_of([*rows, ("Fingerprint", told["fingerprint"])]))
+        yield Section(side.title(), rows_of(side_rows(run[side])))
     yield Section("Method", rows_of(_method(run["method"], run["bands"])))
     yield Section("Measured shift", rows_of(shift_rows(run.get("shift") or {})))
-    grid = run["grid"]
-    size = "{} rows, {} columns".format(*grid["shape"])
-    yield Section("Grid", rows_of([("Size", size), ("CRS", grid["crs"])]))
+    yield Section("Grid", rows_of(grid_rows(run["grid"])))
     yield Section("Settings", rows_of(settings_rows(run["settings"])))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePath
 from typing import Any
 
 from geoseg.legend import Legend
@@ -41,8 +40,7 @@ def report_of_trajectory(
         As of :func:`geoseg.report.change_content.report_of_change`, from the first date to the last.
     """
     labels, sides = run["dates"]["labels"], run["maps"]
-    settings = {name: _short(value) for name, value in run["settings"].items()}
-    page = report_of_change({**run, "settings": settings}, legend, changes=changes, overview=overview)
+    page = report_of_change(run, legend, changes=changes, overview=overview)
     own = (
         Section("Maps", rows_of((labels[i], side["name"]) for i, side in enumerate(sides))),
         Section("From date to date", rows_of(_steps(run))),
@@ -86,13 +84,6 @@ def _shifts(run: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for label, shift in zip(run["dates"]["labels"][1:], run["shifts"], strict=True):
         if shift:
             yield label, f"{shift['px']:.2f} px ({shift['blocks']} blocks, spread {shift['spread']:.2f} px)"
-
-
-def _short(value: Any) -> Any:
-    """Settings with files by their names, without folders."""
-    if isinstance(value, list):
-        return ", ".join(PurePath(item).name if isinstance(item, str) and "/" in item else str(item) for item in value)
-    return value
 
 
 def _told(name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 Rows = tuple[tuple[str, str], ...]
@@ -78,13 +79,33 @@ def rows_of(pairs: Iterable[tuple[str, object]]) -> Rows:
     return tuple((name, str(value)) for name, value in pairs if value not in (None, "", []))
 
 
-def settings_rows(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Settings that were asked for, or that say something: not the empty ones."""
+def settings_rows(settings: Mapping[str, Any], *, files: Sequence[str] = ()) -> Iterator[tuple[str, object]]:
+    """Settings that were asked for, or that say something: not the empty ones; ``files`` are told without folders."""
     for name, value in sorted(settings.items()):
         if isinstance(value, Mapping):
             yield from ((f"{name.replace('_', ' ')}: {inner}", found) for inner, found in settings_rows(value))
         elif value not in (None, False, 0, "", "none", "auto", [], ()):
-            yield name.replace("_", " "), "yes" if value is True else value
+            values = value if isinstance(value, list | tuple) else [value]
+            words = [
+                "yes" if v is True else PurePath(v).name if name in files and isinstance(v, str) else v for v in values
+            ]
+            yield name.replace("_", " "), ", ".join(map(str, words))
+
+
+def side_rows(side: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """One of the two inputs of a comparison, as its record tells it."""
+    yield "Name", side.get("name")
+    yield "File", side.get("path")
+    yield "Taken", moment(side.get("datetime"))
+    yield "Fingerprint", side.get("fingerprint")
+
+
+def grid_rows(grid: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """The grid, as a record tells it."""
+    shape = grid.get("shape")
+    yield "Size", f"{number(shape[0])} rows by {number(shape[1])} columns" if shape else None
+    yield "Pixel", " by ".join(f"{float(side):.9g}" for side in grid.get("res") or ())
+    yield "CRS", str(grid.get("crs") or "")[:120]
 
 
 def steps_of(seconds: Mapping[str, float], known: Mapping[str, str]) -> Iterator[tuple[str, float]]:

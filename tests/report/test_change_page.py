@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from geoseg.legend import Legend
-from geoseg.report.change_content import MOST_CLASSES, MOST_TRANSITIONS, MOST_ZONES, ChangeData, report_of_change
+from geoseg.report.change_content import ChangeData, report_of_change
 from geoseg.report.change_figures import UNCHANGED, ChangeOverview, change_uris
+from geoseg.report.change_tables import MOST_CLASSES, MOST_TRANSITIONS, MOST_ZONES
 from geoseg.report.figures import MAX_SIDE
 from geoseg.report.page import render_page, write_page
 
