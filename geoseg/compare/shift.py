@@ -45,7 +45,8 @@ class MapShift:
 
     ``px`` is the length, ``metres`` the same on the ground, ``blocks`` how many had anything to measure by, ``spread`` the
     robust standard deviation (1.4826 times the median distance) of the single blocks' shifts from that of all, in pixels:
-    where it is large, the maps are bent against each other and one shift does not describe them.
+    where it is large, the maps are bent against each other and one shift does not describe them, or the land itself moved,
+    as a river does.
     """
 
     rows: float
@@ -54,6 +55,11 @@ class MapShift:
     metres: float
     blocks: int
     spread: float
+
+    @property
+    def least(self) -> float:
+        """The length less twice its standard error: what it surely is. Blocks that disagree measure nothing."""
+        return self.px - 2 * self.spread / math.sqrt(max(self.blocks, 1))
 
     def to_json(self) -> dict[str, Any]:
         """The numbers, rounded."""
@@ -116,13 +122,12 @@ def class_layers(values: npt.NDArray[np.uint8], classes: Iterable[int]) -> Layer
 
 
 def _spread(shape: tuple[int, int], block: int, blocks: int) -> Iterator[Window]:
-    """Windows of a block's side, evenly over the raster, cut at its edges where it is smaller than one."""
+    """Windows of a block's side, evenly from edge to edge, cut where the raster is smaller than one."""
     rows, cols = shape
-    high, wide = (max(n // block, 1) for n in shape)
+    high, wide = (-(-n // block) for n in shape)
     step = max(math.sqrt(high * wide / blocks), 1.0)
-    for i in np.unique(np.linspace(0, high - 1, max(int(high / step), 1)).round().astype(int)):
-        for j in np.unique(np.linspace(0, wide - 1, max(int(wide / step), 1)).round().astype(int)):
-            row, col = int(i) * block, int(j) * block
+    for row in np.linspace(0, max(rows - block, 0), max(int(high / step), 1)).round().astype(int).tolist():
+        for col in np.linspace(0, max(cols - block, 0), max(int(wide / step), 1)).round().astype(int).tolist():
             yield Window(row, col, min(block, rows - row), min(block, cols - col))
 
 

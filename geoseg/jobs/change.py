@@ -159,7 +159,7 @@ class _Run:
         by_value(s.min_area, pair.legend)
 
     def shift(self) -> Any:
-        """How far AFTER lies beside BEFORE; refused where that is more than was allowed."""
+        """How far AFTER lies beside BEFORE; refused where that is surely more than was allowed."""
         from geoseg.compare.shift import class_layers, measure_shift
 
         pair, limit = self.pair, self.settings.max_shift
@@ -171,7 +171,7 @@ class _Run:
         if not values:
             return None
         found = measure_shift(layers(0), layers(1), pair.geobox, pixel_metres=pixel_metres(pair.geobox))
-        if found is not None and limit and found.px > limit:
+        if found is not None and limit and found.least > limit:
             what = f"lies {found} beside {pair.before.path}"
             remedy = f"Register the maps, or allow it with --max-shift {np.ceil(found.px * 10) / 10:g}"
             raise InputRefused.of("SHIFT", pair.after.path, what, remedy)

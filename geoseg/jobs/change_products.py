@@ -132,7 +132,7 @@ def record_of(facts: ChangeFacts, zones: list[dict[str, object]] | None, polygon
         "zones": zones,
         "polygons": polygons,
         "settings": s.model_dump(mode="json", exclude={"notes"}),
-        "notes": [*s.notes, *pair.notes],
+        "notes": [*s.notes, *pair.notes, *_shift_notes(facts)],
         "seconds": facts.seconds,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
@@ -197,6 +197,15 @@ def _write_zones(facts: ChangeFacts, folder: Path, zones: Zones) -> list[dict[st
     method = f"{facts.transitions.area_method}; {rule.method}"
     write_zones(folder / "zones.csv", zones, sums, pair.legend, method)
     return zone_facts(zones, sums)
+
+
+def _shift_notes(facts: ChangeFacts) -> list[str]:
+    """What is to be said of a shift that is larger than allowed, but not surely."""
+    shift, limit = facts.shift, facts.settings.max_shift
+    if shift is None or not 0 < limit < shift.px:
+        return []
+    where = f"{facts.pair.after.name} seems to lie {shift} beside {facts.pair.before.name}"
+    return [f"{where}, too uncertain to refuse it: the parts of the maps disagree, as where the land itself moved"]
 
 
 def _side(layer: MapLayer) -> dict[str, Any]:

@@ -8,7 +8,6 @@ item, page, run.json.
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -207,7 +206,7 @@ class _Run:
             shift = measure_shift(
                 partial(layers, first), partial(layers, layer), maps.geobox, pixel_metres=pixel_metres(maps.geobox)
             )
-            if shift is not None and limit and _least(shift) > limit:
+            if shift is not None and limit and shift.least > limit:
                 remedy = f"Register the maps, or allow it with --max-shift {np.ceil(shift.px * 10) / 10:g}"
                 raise InputRefused.of("SHIFT", layer.path, f"lies {shift} beside {first.path}", remedy)
             found.append(shift)
@@ -281,11 +280,6 @@ class _Run:
             return step()
         finally:
             self.facts.seconds[name] = round(time.monotonic() - started, 3)
-
-
-def _least(shift: MapShift) -> float:
-    """The shift less twice its standard error: few blocks that disagree (a river that moved) measure nothing."""
-    return shift.px - 2 * shift.spread / math.sqrt(max(shift.blocks, 1))
 
 
 def _silent(step: str, done: int, total: int) -> None:

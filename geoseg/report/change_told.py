@@ -18,6 +18,9 @@ def shift_note(shift: Mapping[str, Any]) -> str:
     """What a shift of this size does to a comparison of pixels."""
     metres = shift.get("metres")
     said = f"{number(float(metres))} m; " if metres is not None else ""
+    unsure = 2 * float(shift.get("spread") or 0) / math.sqrt(max(int(shift.get("blocks") or 1), 1))
+    if unsure > max(float(shift["px"]), _HALF):
+        return said + "not sure: the parts of the maps disagree, as where the land itself moved"
     if float(shift["px"]) < 0.1:
         return said + "too small to matter"
     if float(shift["px"]) < _HALF:

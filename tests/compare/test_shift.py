@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from geoseg.compare.shift import class_layers, measure_shift
+from geoseg.compare.shift import MapShift, class_layers, measure_shift
 from geoseg.grid.geobox import GeoBox, Window
 
 SIDE = 256
@@ -89,3 +89,22 @@ def test_blocks_lie_inside_large_rasters_and_are_few() -> None:
     assert 32 <= len(seen) / 2 <= 64
     assert all(w.row + w.height <= 5000 and w.col + w.width <= 40_000 for w in seen)
     assert max(w.col for w in seen) > 38_000
+
+
+def test_blocks_reach_every_edge() -> None:
+    seen = []
+
+    def read(window: Window) -> np.ndarray:
+        seen.append(window)
+        return np.full((1, *window.shape), np.nan, np.float32)
+
+    measure_shift(read, read, GeoBox.of((377, 697), GRID.affine, GRID.crs), pixel_metres=10)
+    covered = np.zeros((377, 697), bool)
+    for window in seen:
+        covered[window.slices] = True
+    assert covered.all()
+
+
+def test_blocks_that_disagree_do_not_make_a_sure_shift() -> None:
+    assert MapShift(0, 3.0, 3.0, 30.0, 6, 0.2).least == pytest.approx(3 - 0.4 / math.sqrt(6))
+    assert MapShift(0, 3.0, 3.0, 30.0, 6, 18.0).least < 0
