@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ from typing import Any
 import numpy as np
 
 import geoseg
-from geoseg.accuracy.design import ADVISED_MINIMUM, allocate, expected_error, samples_needed, shares_of
+from geoseg.accuracy.allocation import Allocation, allocation_of
 from geoseg.accuracy.draw import Border, Census, Drawn, Frame, count, draw, widest_reach
 from geoseg.accuracy.samples import UNLABELLED, Samples, Stratum, with_labels_of
 from geoseg.accuracy.samples_file import is_samples_file, read_samples, write_samples
 from geoseg.accuracy.settings import MOST_REACH, SampleSettings
-from geoseg.accuracy.strata import Part, Rule, decide, read_groups
+from geoseg.accuracy.strata import Rule, decide, read_groups
 from geoseg.accuracy.transitions import all_pairs, is_change, is_persistence
-from geoseg.config import PerClass
 from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.jobs.outputs import check_files
 from geoseg.legend import MOST, Legend
@@ -111,12 +109,12 @@ def sample(
     with gdal_env(threads=1):
         census = count(frame, block_size=settings.block_size, threads=threads)
         parts = decide(census.cells, mask.legend, _rule(mask.legend, lattice, settings, change))
-        design = _allocate(path, census, parts, lattice, settings)
+        design = allocation_of(path, census.cells, parts, lattice.unit_m2, settings)
         drawn = draw(frame, census, parts, [s.sampled for s in design.strata], seed=settings.seed, threads=threads)
     legend = all_pairs(mask.legend) if change else mask.legend
     facts = _facts(path, mask, settings, design, lattice) | {"is_change": json.dumps(change)}
     facts["classes"] = _areas_by_class(census, mask.nodata, lattice)
-    made = _samples(drawn, design, mask, legend, facts, settings.seed)
+    made = _samples(drawn, design, lattice, legend, facts, settings.seed)
     notes = (*mask.notes, *design.notes)
     if earlier is not None:
         made, told = _labelled(made, earlier, settings.labels)
@@ -147,17 +145,6 @@ def _labelled(samples: Samples, earlier: Samples, path: object) -> tuple[Samples
     had, kept = int(earlier.labelled.sum()), int(made.labelled.sum())
     lost = f", {had - kept} are of pixels that are not drawn now" if had > kept else ""
     return made, (f"{kept} of {len(made)} samples are labelled already{lost}",)
-
-
-@dataclass(frozen=True, slots=True)
-class _Design:
-    """Strata with their samples, and what is known of them."""
-
-    strata: tuple[Stratum, ...]
-    total: int
-    minimum: int
-    expected_error: float | None
-    notes: tuple[str, ...]
 
 
 def _is_change(mask: ClassRaster, stated: bool | None) -> bool:
@@ -197,80 +184,8 @@ def _border(legend: Legend, lattice: Lattice, settings: SampleSettings, change: 
     return Border(limit, bool(settings.buffer_m), around, int(reach))
 
 
-def _allocate(path: Path, census: Census, parts: Sequence[Part], lattice: Lattice, settings: SampleSettings) -> _Design:
-    """How many samples each stratum gets; says where a stratum gives all it has."""
-    if not parts:
-        raise InputRefused.of("CLASSES", path, "no pixel has a class that is sampled", "Check --class and --nodata")
-    n_pixels = [sum(int(census.cells.n_pixels[cell]) for cell in part.cells) for part in parts]
-    area = [sum(int(census.cells.units[cell]) for cell in part.cells) * lattice.unit_m2 for part in parts]
-    accuracy = _accuracies(parts, settings.users_accuracy) if settings.users_accuracy.any else None
-    if settings.total is not None:
-        total = settings.total
-    else:
-        assert accuracy is not None and settings.standard_error is not None
-        total = max(samples_needed(area, accuracy, settings.standard_error), 2 * len(parts))
-    minimum = _minimum(total, len(parts), settings.min_per_class)
-    shares = shares_of(settings.allocation, area if sum(area) else n_pixels, accuracy)
-    got = allocate(total, n_pixels, shares, minimum=minimum)
-    strata = tuple(
-        Stratum(part.value, part.name, part.map_class, n, m2, drawn, part.classes)
-        for part, n, m2, drawn in zip(parts, n_pixels, area, got, strict=True)
-    )
-    error = expected_error(area, accuracy, got) if accuracy is not None else float("nan")
-    notes = _shortfalls(strata, total, minimum, shares)
-    return _Design(strata, total, minimum, None if np.isnan(error) else error, notes)
-
-
-def _minimum(total: int, strata: int, stated: int | None) -> int:
-    if total < strata:
-        what = f"{total} samples for {strata} strata"
-        raise UsageError.of("TOTAL", "sample", what, "Raise --total, or join strata with --group or --group-below")
-    if stated is None:
-        return max(min(ADVISED_MINIMUM, total // (2 * strata)), 1)
-    if stated * strata > total:
-        what = f"{strata} strata of {stated} samples at least are {stated * strata}, and --total is {total}"
-        raise UsageError.of("TOTAL", "sample", what, "Raise --total, or lower --min-per-class")
-    return max(stated, 1)
-
-
-def _shortfalls(strata: Sequence[Stratum], total: int, minimum: int, shares: np.ndarray) -> tuple[str, ...]:
-    """Strata that are taken whole, and those that say nothing of their spread."""
-    even = total * shares / max(float(shares.sum()), 1e-300)
-    notes = [
-        f"{s.name}: all of its {s.n_pixels} pixels are taken, {max(minimum, round(share))} were due"
-        for s, share in zip(strata, even.tolist(), strict=True)
-        if s.sampled == s.n_pixels and s.n_pixels < max(minimum, round(share))
-    ]
-    drawn = sum(s.sampled for s in strata)
-    if drawn < total:
-        notes.append(f"the map has {drawn} pixels, and all are taken: {total} were asked for")
-    notes += [
-        f"{s.name}: one sample tells no standard error; raise --total or --min-per-class, or group it"
-        for s in strata
-        if s.sampled == 1 < s.n_pixels
-    ]
-    return tuple(notes)
-
-
-def _accuracies(parts: Sequence[Part], stated: PerClass) -> list[float]:
-    """The stated user's accuracy of each stratum, by its name or value."""
-    known = {part.name.casefold(): i for i, part in enumerate(parts)}
-    known |= {str(part.value): i for i, part in enumerate(parts) if str(part.value) not in known}
-    made = [stated.others] * len(parts)
-    for name, number in stated.classes.items():
-        if name.strip().casefold() not in known:
-            there = ", ".join(part.name for part in parts)
-            raise UsageError.of("LEGEND", name, "no stratum of this name", f"The strata are: {there}")
-        made[known[name.strip().casefold()]] = number
-    for part, number in zip(parts, made, strict=True):
-        if not number:
-            what = "no user's accuracy is stated"
-            raise UsageError.of("ACCURACY", part.name, what, "State it, or one for all others: --users-accuracy 0.8")
-    return made
-
-
 def _facts(
-    path: Path, mask: ClassRaster, settings: SampleSettings, design: _Design, lattice: Lattice
+    path: Path, mask: ClassRaster, settings: SampleSettings, design: Allocation, lattice: Lattice
 ) -> dict[str, str]:
     """What the file says of the design, as text."""
     rows, cols = mask.geobox.shape
@@ -300,17 +215,17 @@ def _areas_by_class(census: Census, nodata: int, lattice: Lattice) -> str:
 
 
 def _samples(
-    drawn: Drawn, design: _Design, mask: ClassRaster, legend: Legend, facts: dict[str, str], seed: int
+    drawn: Drawn, design: Allocation, lattice: Lattice, legend: Legend, facts: dict[str, str], seed: int
 ) -> Samples:
     """The samples in random order, so that whoever labels the first ones labels some of every stratum."""
     order = np.random.default_rng([seed, _ORDER]).permutation(len(drawn.row))
     row, col = drawn.row[order], drawn.col[order]
-    a, b, c, d, e, f = mask.geobox.transform
+    a, b, c, d, e, f = lattice.geobox.transform
     values = np.array([stratum.value for stratum in design.strata], np.int64)
-    area = np.asarray(drawn.units[order] * Lattice(mask.geobox).unit_m2, np.float64)
+    area = np.asarray(drawn.units[order] * lattice.unit_m2, np.float64)
     return Samples(
         np.arange(1, len(row) + 1, dtype=np.int64), row, col,
         c + a * (col + 0.5) + b * (row + 0.5), f + d * (col + 0.5) + e * (row + 0.5),
         values[drawn.part[order]], drawn.value[order], area,
-        np.full(len(row), UNLABELLED, np.int64), ("",) * len(row), design.strata, legend, facts, mask.geobox.crs,
+        np.full(len(row), UNLABELLED, np.int64), ("",) * len(row), design.strata, legend, facts, lattice.geobox.crs,
     )  # fmt: skip
