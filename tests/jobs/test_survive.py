@@ -44,7 +44,10 @@ def finals(out: Path) -> list[str]:
     return [p.name for p in out.iterdir() if not p.name.startswith(".")] if out.exists() else []
 
 
-@pytest.mark.parametrize(("workers", "after"), [(0, 0), (0, 1), (0, 17), (0, BLOCKS), (1, 9)])
+@pytest.mark.parametrize(
+    ("workers", "after"),
+    [*(pytest.param(0, after, marks=pytest.mark.slow) for after in (0, 1, BLOCKS)), (0, 17), (1, 9)],
+)
 def test_a_run_killed_at_any_point_resumes_to_the_same_bytes(given, tmp_path, workers, after):
     out, progress = tmp_path / "out", tmp_path / "progress"
     command = words(given, out, progress, "--workers", workers)
