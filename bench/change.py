@@ -151,8 +151,8 @@ def _read(before: Path, after: Path) -> dict[str, Any]:
 
 
 def _geoseg(before: Path, after: Path) -> dict[str, Any]:
-    from geoseg.compare.places import lattice_of
     from geoseg.compare.transition import TransitionCounter
+    from geoseg.vector.lattice import lattice_of
 
     pair = _pair(before, after)
 

@@ -15,7 +15,7 @@ from geoseg.accuracy.estimators import NOTABLE, Accuracy, Estimates, Labelled, P
 from geoseg.accuracy.intervals import Z, normal, score
 from geoseg.accuracy.samples import Samples, Stratum
 from geoseg.raster.files import complete_or_absent
-from geoseg.vector.measure import print_csv
+from geoseg.vector.measure import print_csv, write_csv
 
 NO_CLASS = "(no class)"
 """Name of what a map says where it has no class."""
@@ -116,10 +116,10 @@ class EstimateTable:
             else:
                 self.print_csv(file)
 
-    def print_matrix(self, file: TextIO) -> None:
+    def write_matrix(self, path: str | Path) -> None:
         """Write the matrix of counts as CSV: a line for each class of the map, a column for each of the reference."""
         names = [row.class_name for row in self.classes]
-        print_csv(file, ["map", *names], ([name, *row] for name, row in zip(names, self.matrix, strict=True)))
+        write_csv(path, ["map", *names], ([name, *row] for name, row in zip(names, self.matrix, strict=True)))
 
     def _lines(self) -> Iterator[list[object]]:
         said = [self.method, self.interval, self.correction, self.area_method]

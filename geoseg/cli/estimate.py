@@ -55,7 +55,6 @@ def command(samples: str, output: str | None, matrix: str | None, as_json: bool,
     """  # fmt: skip
     from geoseg.jobs.estimate import estimate
     from geoseg.jobs.outputs import check_files
-    from geoseg.raster.files import complete_or_absent
 
     target, square = (Path(name) if name else None for name in (output, matrix))
     made = [path for path in (target, square) if path is not None]
@@ -69,8 +68,7 @@ def command(samples: str, output: str | None, matrix: str | None, as_json: bool,
     for note in table.notes:
         logging.getLogger("geoseg").warning(note)
     if square is not None:
-        with complete_or_absent(square) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            table.print_matrix(file)
+        table.write_matrix(square)
     if target is not None:
         table.write(target, as_json=as_json or target.suffix.lower() == ".json")
     elif as_json:

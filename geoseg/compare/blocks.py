@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geoseg.compare.decide import Codes, Decider, Dropped
 from geoseg.compare.maps import Bytes, Pair
-from geoseg.compare.places import PlaceFinder, SmallPlaces, lattice_of, small_places
+from geoseg.compare.places import PlaceFinder, SmallPlaces, small_places
 from geoseg.compare.transition import TransitionCounter, Transitions
 from geoseg.grid.geobox import Window
 from geoseg.mask.sieve import Tiles
 from geoseg.raster.overview import thin
+from geoseg.vector.lattice import lattice_of
+from geoseg.vector.threads import InOrder
 
 if TYPE_CHECKING:
     from geoseg.mask.regions import TilePieces
-
-T = TypeVar("T")
-R = TypeVar("R")
-Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
-"""Runs a function on items, anywhere, a few at a time; results in the items' order."""
 
 TILE_ROWS = 512
 """Rows of a tile: the side of a tile of the output, and of most inputs."""
@@ -91,7 +87,7 @@ def tiles_of(shape: tuple[int, int], block_size: int) -> Tiles:
     return Tiles(shape, (TILE_ROWS, max(block_size * block_size // TILE_ROWS, TILE_ROWS)))
 
 
-def find_small(work: BlockWork, tiles: Tiles, least: Any, run: Map) -> SmallPlaces:
+def find_small(work: BlockWork, tiles: Tiles, least: Any, run: InOrder[Window, TilePieces]) -> SmallPlaces:
     """Find the changed places of less than ``least`` area units (int64, by code), wherever the tiles cut them."""
     gatherer = work.finder.gatherer()
     for tile, pieces in zip(tiles, run(work.look, tiles), strict=True):

@@ -12,11 +12,12 @@ import numpy as np
 
 from geoseg.compare.cva import fit_cva
 from geoseg.compare.difference import Difference, Moments
-from geoseg.compare.images import ImagePair, Pixels, RunInOrder, gather
+from geoseg.compare.images import ImagePair, Pixels, gather
 from geoseg.compare.irmad import fit_irmad
 from geoseg.compare.threshold import Null
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import Window
+from geoseg.vector.threads import InOrder
 
 _ENOUGH = 1_000_000
 """Pixels of CVA's medians, which need them all at once."""
@@ -36,7 +37,7 @@ class Fitted:
         return Null.of(self.difference.spectrum)
 
 
-def fit(pair: ImagePair, method: str, sample: int, run: RunInOrder[Window, Any]) -> Fitted:
+def fit(pair: ImagePair, method: str, sample: int, run: InOrder[Window, Any]) -> Fitted:
     """Fit ``cva`` or ``irmad``.
 
     Parameters

@@ -16,7 +16,9 @@ class ImageSettings(Settings):
     threshold: Literal["false-alarm", "otsu", "kittler"] = Field(
         "false-alarm", description="by the share of false alarms, or between two heaps of the magnitude"
     )
-    false_alarm: float = Field(0.001, ge=1e-9, le=0.5, description="share of unchanged pixels that may count as changed")
+    false_alarm: float = Field(
+        0.001, ge=1e-9, le=0.5, description="share of unchanged pixels that may count as changed"
+    )
     align: bool = Field(False, description="bring AFTER onto BEFORE's grid, bilinear, where grids differ")
     max_shift: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="refuse images that lie further beside each other, pixels; 0: never"

@@ -15,7 +15,6 @@ from geoseg.compare.difference import Difference
 from geoseg.compare.images import ImagePair
 from geoseg.compare.shift import MapShift, measure_shift
 from geoseg.grid.geobox import Window
-from geoseg.raster.align import pixel_metres
 
 _LIMIT = 1.5
 """Robust standard deviations of a layer within a block at which it is cut off."""
@@ -48,4 +47,4 @@ class Layers:
 def measure_image_shift(pair: ImagePair, difference: Difference) -> MapShift | None:
     """The shift of AFTER against BEFORE; None where nothing can be measured."""
     before, after = (Layers(pair, difference, date) for date in (0, 1))
-    return measure_shift(before, after, pair.geobox, pixel_metres=pixel_metres(pair.geobox))
+    return measure_shift(before, after, pair.geobox)

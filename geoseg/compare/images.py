@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +13,10 @@ from geoseg.raster.align import same_grid
 from geoseg.raster.pair import pair
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene
+from geoseg.vector.threads import InOrder
 
 Pixels = NDArray[np.float64]
 """Pixels of both dates, (n, 2 * bands): the bands of BEFORE, then those of AFTER, in the scenes' units."""
-
-T = TypeVar("T")
-R = TypeVar("R")
-RunInOrder = Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]
-"""``Pool.in_order`` or :func:`geoseg.vector.threads.in_order`."""
 
 _CELL = 512
 _MOST = 1e100
@@ -135,7 +129,7 @@ def pair_images(before: Scene, after: Scene, *, align: bool = False) -> ImagePai
     return ImagePair(scene, (one, two), (*notes, *scene.notes))
 
 
-def gather(pair: ImagePair, step: int, run: RunInOrder[Window, Pixels]) -> list[Pixels]:
+def gather(pair: ImagePair, step: int, run: InOrder[Window, Pixels]) -> list[Pixels]:
     """The sampled pixels, cell by cell in their order."""
     return [part for part in run(_Sampled(pair, step), pair.cells()) if len(part)]
 

@@ -7,7 +7,6 @@ together are. Its pixels then keep the class of BEFORE.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from geoseg.mask.labels import label, relabel
 from geoseg.mask.regions import Gatherer, Minimum, weights
 from geoseg.raster.jit import jit
 from geoseg.raster.sets import find, unite
-from geoseg.vector.lattice import Lattice
+from geoseg.vector.lattice import lattice_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,12 +75,6 @@ def small_places(gatherer: Gatherer, least: Longs) -> SmallPlaces:
     codes = np.where(small, (graph.value >> 8) * 257, graph.value).astype(np.uint16)
     tables = tuple(codes[a:b].copy() if small[a:b].any() else None for a, b in bounds)
     return SmallPlaces(tables, places, int(graph.pixels[small].sum(dtype=np.int64)))
-
-
-@lru_cache(maxsize=8)
-def lattice_of(geobox: GeoBox) -> Lattice:
-    """The lattice of a grid, made once in each process."""
-    return Lattice(geobox)
 
 
 @jit

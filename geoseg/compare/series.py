@@ -14,12 +14,12 @@ import numpy.typing as npt
 from geoseg.compare.blocks import TILE_ROWS
 from geoseg.compare.hmm import FlickerFilter
 from geoseg.compare.maps import Maps
-from geoseg.compare.places import lattice_of
 from geoseg.compare.trajectory import Filtered, Trajectories, sequences_of
 from geoseg.compare.transition import TransitionCounter, Transitions
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.legend import Legend
 from geoseg.mask.sieve import Tiles
+from geoseg.vector.lattice import lattice_of
 
 
 class Numbered(NamedTuple):

@@ -11,20 +11,23 @@ single pixels the weight of shapes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox, Window
+from geoseg.raster.align import pixel_metres
 
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
 Layers = npt.NDArray[np.float32]
 Read = Callable[[Window], Layers]
 """A window to its layers, float32 (layers, rows, cols), NaN where there is nothing."""
+ReadClasses = Callable[[Window], npt.NDArray[np.uint8]]
 
 BLOCK = 256
 BLOCKS = 64
@@ -43,10 +46,10 @@ _LEAST = 0.25
 class MapShift:
     """Pixels that AFTER's content lies below (``rows``) and right of (``cols``) BEFORE's.
 
-    ``px`` is the length, ``metres`` the same on the ground, ``blocks`` how many had anything to measure by, ``spread`` the
-    robust standard deviation (1.4826 times the median distance) of the single blocks' shifts from that of all, in pixels:
-    where it is large, the maps are bent against each other and one shift does not describe them, or the land itself moved,
-    as a river does.
+    ``px`` is the length, ``metres`` the same on the ground, ``blocks`` how many had anything to measure by, ``spread`` how far
+    the single blocks' shifts lie from that of all, in pixels: 1.4826 times the median distance, which is 1.7 standard
+    deviations along an axis where they scatter normally. Where it is large, the maps are bent against each other and one
+    shift does not describe them, or the land itself moved, as a river does.
     """
 
     rows: float
@@ -58,8 +61,16 @@ class MapShift:
 
     @property
     def least(self) -> float:
-        """The length less twice its standard error: what it surely is. Blocks that disagree measure nothing."""
+        """What the length surely is: less 2 ``spread / sqrt(blocks)``, about 3.5 standard errors.
+
+        Below 0 where blocks disagree: then they say nothing.
+        """
         return self.px - 2 * self.spread / math.sqrt(max(self.blocks, 1))
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the blocks disagree by more than there is to be measured, and by half a pixel."""
+        return self.px - self.least > max(self.px, 0.5)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers, rounded."""
@@ -80,7 +91,6 @@ def measure_shift(
     read_after: Read,
     geobox: GeoBox,
     *,
-    pixel_metres: float,
     block: int = BLOCK,
     blocks: int = BLOCKS,
 ) -> MapShift | None:
@@ -90,8 +100,6 @@ def measure_shift(
     ----------
     read_before, read_after
         Windows to layers: bands of an image, or one of 0 and 1 for each class (:func:`class_layers`).
-    pixel_metres
-        Side of a pixel on the ground.
     block, blocks
         Side of a block, and how many at most; they are spread evenly.
     """
@@ -111,7 +119,45 @@ def measure_shift(
     rows, cols = _peak(np.sum(spectra, axis=0), block)
     away = [math.dist((rows, cols), _peak(spectrum, block)) for spectrum in spectra]
     length = math.hypot(rows, cols)
-    return MapShift(rows, cols, length, length * pixel_metres, len(spectra), 1.4826 * float(np.median(away)))
+    return MapShift(rows, cols, length, length * pixel_metres(geobox), len(spectra), 1.4826 * float(np.median(away)))
+
+
+def measure_map_shift(
+    before: ReadClasses, after: ReadClasses, geobox: GeoBox, classes: Sequence[int]
+) -> MapShift | None:
+    """The shift of two class maps on one grid, by the borders of all classes; None where nothing can be measured.
+
+    Parameters
+    ----------
+    before, after
+        Windows to class values, uint8 (rows, cols), 0 nodata.
+    classes
+        The values.
+    """
+    if not classes:
+        return None
+
+    def layers(read: ReadClasses) -> Read:
+        return lambda window: class_layers(read(window), classes)
+
+    return measure_shift(layers(before), layers(after), geobox)
+
+
+def refuse_shift(shift: MapShift | None, limit: float, *, before: object, after: object) -> None:
+    """InputRefused ``SHIFT`` where AFTER surely lies more than ``limit`` pixels beside BEFORE; a limit of 0 is none."""
+    if shift is not None and 0 < limit < shift.least:
+        remedy = (
+            f"Register them first, or allow it with --max-shift {math.ceil(shift.px * 10) / 10:g} (0: never refuse)"
+        )
+        raise InputRefused.of("SHIFT", after, f"lies {shift} beside {before}", remedy)
+
+
+def shift_notes(shift: MapShift | None, limit: float, *, before: str, after: str) -> tuple[str, ...]:
+    """What is to be said of a shift that is larger than ``limit``, but not surely."""
+    if shift is None or not 0 < limit < shift.px or shift.least > limit:
+        return ()
+    seems = f"{after} seems to lie {shift} beside {before}"
+    return (f"{seems}, too uncertain to refuse it: parts of them disagree, as where the land itself moved",)
 
 
 def class_layers(values: npt.NDArray[np.uint8], classes: Iterable[int]) -> Layers:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from geoseg.compare.transition import Transitions
 from geoseg.legend import Legend
-from geoseg.raster.files import complete_or_absent
-from geoseg.vector.measure import print_csv
+from geoseg.vector.measure import write_csv
 from geoseg.vector.zones import Zones, ZoneSum
 
 HEADER = (
@@ -20,7 +19,7 @@ ZONE_HEADER = ("zone_id", "zone_name", *HEADER)
 
 def write_transitions(path: str | Path, transitions: Transitions) -> None:
     """Write ``transitions.csv``: one line for each transition that occurs, persistence too."""
-    _write(path, HEADER, transition_lines(transitions))
+    write_csv(path, HEADER, transition_lines(transitions))
 
 
 def transition_lines(transitions: Transitions) -> Iterator[list[object]]:
@@ -42,7 +41,7 @@ def write_zones(
     lines = (
         line for i in range(len(zones)) for line in _zone_lines(zones.ids[i], zones.names[i], sums[i], legend, method)
     )
-    _write(path, ZONE_HEADER, lines)
+    write_csv(path, ZONE_HEADER, lines)
 
 
 def zone_facts(zones: Zones, sums: Sequence[Mapping[int, ZoneSum]]) -> list[dict[str, object]]:
@@ -78,8 +77,3 @@ def _zone_lines(
         shares = (f"{item.area_m2 / whole if whole else 0.0:.9f}" for whole in (had[old], has[new], total))
         areas = (f"{item.area_m2:.3f}", f"{item.area_m2 / 1e4:.7f}")
         yield [zone, name, old, names[old], new, names[new], pixels, *areas, *shares, method]
-
-
-def _write(path: str | Path, header: Sequence[str], lines: Iterator[list[object]]) -> None:
-    with complete_or_absent(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        print_csv(file, header, lines)

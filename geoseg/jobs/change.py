@@ -6,34 +6,34 @@ transitions.csv -> (zones.csv) -> polygons -> item, page, run.json.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from geoseg.cluster.connect import ClusterSettings, connect
-from geoseg.compare.blocks import BlockWork, Compared, Map, find_small, tiles_of
+from geoseg.compare.blocks import BlockWork, Compared, find_small, tiles_of
 from geoseg.compare.change_legend import change_legend
-from geoseg.compare.decide import Decider, Dropped, Rules
+from geoseg.compare.decide import Codes, Decider, Dropped, Rules
 from geoseg.compare.errors_model import ErrorEstimate, estimate_change
 from geoseg.compare.maps import Pair, Source, open_pair
-from geoseg.compare.places import PlaceFinder, SmallPlaces, lattice_of
+from geoseg.compare.places import PlaceFinder, SmallPlaces
 from geoseg.compare.settings import ChangeSettings
+from geoseg.compare.shift import MapShift, measure_map_shift, refuse_shift
 from geoseg.compare.transition import TransitionCounter, Transitions
 from geoseg.errors import InputRefused, UsageError
+from geoseg.grid.geobox import Window
 from geoseg.jobs.change_products import ChangeFacts, write_products
 from geoseg.jobs.folder import run_folder
 from geoseg.jobs.sieve import by_value, minimum_of
+from geoseg.jobs.steps import Report, Steps, workforce
 from geoseg.legend import Legend
-from geoseg.raster.align import pixel_metres
 from geoseg.raster.classes import ClassRaster
 from geoseg.raster.overview import step_for
-from geoseg.raster.write import write_codes
-from geoseg.vector.threads import in_order
+from geoseg.raster.write import in_strips, write_codes
+from geoseg.vector.lattice import lattice_of
+from geoseg.vector.threads import InOrder
 from geoseg.vector.zones import read_zones
 
 NAMES = (
@@ -41,9 +41,6 @@ NAMES = (
     "report.html", "run.json",
 )  # fmt: skip
 """What a run may leave."""
-
-Report = Callable[[str, int, int], None]
-"""Called with the step, what is done of it, and all."""
 
 _PICTURE = 1024
 
@@ -98,44 +95,42 @@ def change(
     settings = ChangeSettings.either(settings, options)
     read = [source.path if isinstance(source, ClassRaster) else source for source in (before, after)]
     with run_folder(out, NAMES, inputs=[*read, settings.zones], overwrite=settings.overwrite) as folder:
-        started = time.monotonic()
-        pair = open_pair(
-            before, after, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
-            assume_crs=settings.assume_crs,
-        )  # fmt: skip
-        run = _Run(pair, settings, folder, on_progress or _silent)
-        run.seconds["open"] = round(time.monotonic() - started, 3)
-        made = run.go()
+        steps = Steps(on_progress)
+        with steps.timed("open"):
+            pair = open_pair(
+                before, after, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
+                assume_crs=settings.assume_crs,
+            )  # fmt: skip
+        made = _Run(pair, settings, folder, steps).go()
     return ChangeResult(Path(out), *made)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Run:
-    """One execution: the state that the steps of the main path share."""
+    """One execution: what the steps of the main path share."""
 
     pair: Pair
     settings: ChangeSettings
     folder: Path
-    report: Report
-    seconds: dict[str, float] = field(default_factory=dict)
+    steps: Steps
 
     def go(self) -> tuple[Transitions, Transitions, dict[str, Any]]:
         s, pair = self.settings, self.pair
         self.check()
         zones = read_zones(s.zones, pair.geobox, field=s.zone_field) if s.zones else None
-        shift = self.timed("shift", self.shift)
-        errors = self.timed("errors", self.errors)
-        with connect(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as pool:
-            alone = not s.workers and s.scheduler is None
-            run: Map = partial(in_order, threads=s.threads) if alone else pool.in_order
+        with self.steps.timed("shift"):
+            shift = self.shift()
+        with self.steps.timed("errors"):
+            errors = self.errors()
+        with workforce(s.workers, s.scheduler, s.threads) as (run, travels):
             rules = Rules(s.tolerance, s.confidence_min, s.joint_min)
             step = step_for(pair.geobox.shape, _PICTURE)
-            work = BlockWork(Decider(pair, rules), PlaceFinder(pair.geobox, s.connectivity), step, packed=not alone)
-            small = self.timed("small", lambda: self.small(work, run)) if s.min_area.any else None
+            work = BlockWork(Decider(pair, rules), PlaceFinder(pair.geobox, s.connectivity), step, packed=travels)
+            small = self.small(work, run) if s.min_area.any else None
             writer = _Writer(self, work, small)
-            self.timed("change", lambda: writer.write(run))
-            facts = writer.facts(shift, errors)
-            record = write_products(facts, self.folder, run, self.timed, zones)
+            with self.steps.timed("change"):
+                writer.write(run)
+            record = write_products(writer.facts(shift, errors), self.folder, run, self.steps, zones)
         return writer.transitions, writer.naive, record
 
     def check(self) -> None:
@@ -158,23 +153,11 @@ class _Run:
             raise UsageError.of("ZONES", s.zone_field, "is a column of no zones", "Name the file with --zones")
         by_value(s.min_area, pair.legend)
 
-    def shift(self) -> Any:
+    def shift(self) -> MapShift | None:
         """How far AFTER lies beside BEFORE; refused where that is surely more than was allowed."""
-        from geoseg.compare.shift import class_layers, measure_shift
-
-        pair, limit = self.pair, self.settings.max_shift
-        values = pair.legend.values
-
-        def layers(date: int) -> Any:
-            return lambda window: class_layers(pair.read(window)[date], values)
-
-        if not values:
-            return None
-        found = measure_shift(layers(0), layers(1), pair.geobox, pixel_metres=pixel_metres(pair.geobox))
-        if found is not None and limit and found.least > limit:
-            what = f"lies {found} beside {pair.before.path}"
-            remedy = f"Register the maps, or allow it with --max-shift {np.ceil(found.px * 10) / 10:g}"
-            raise InputRefused.of("SHIFT", pair.after.path, what, remedy)
+        pair = self.pair
+        found = measure_map_shift(pair.before.read, pair.after.read, pair.geobox, pair.legend.values)
+        refuse_shift(found, self.settings.max_shift, before=pair.before.path, after=pair.after.path)
         return found
 
     def errors(self) -> ErrorEstimate | None:
@@ -192,29 +175,13 @@ class _Run:
         counts = LagCounts.count(pair.read, pair.geobox.shape, pair.legend.values)
         return estimate_change(counts, before, after, seed=s.seed)
 
-    def small(self, work: BlockWork, run: Map) -> SmallPlaces:
+    def small(self, work: BlockWork, run: InOrder[Any, Any]) -> SmallPlaces:
         """The changed places that are too small."""
         pair, codes = self.pair, np.arange(1 << 16)
         minimum = minimum_of(lattice_of(pair.geobox), pair.legend, self.settings.min_area)
         tiles = tiles_of(pair.geobox.shape, self.settings.block_size)
-        return find_small(work, tiles, minimum.least[codes & 255], self.told("small", len(list(tiles)), run))
-
-    def told(self, step: str, total: int, run: Map) -> Map:
-        """The same map, which says after each item how far it is."""
-
-        def tell(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-            for done, result in enumerate(run(function, items), start=1):
-                self.report(step, done, total)
-                yield result
-
-        return tell
-
-    def timed(self, name: str, step: Callable[[], Any]) -> Any:
-        started = time.monotonic()
-        try:
-            return step()
-        finally:
-            self.seconds[name] = round(time.monotonic() - started, 3)
+        with self.steps.timed("small"):
+            return find_small(work, tiles, minimum.least[codes & 255], self.steps.told("small", run))
 
 
 class _Writer:
@@ -229,22 +196,23 @@ class _Writer:
         self.before, self.after = np.zeros((2, *shape), np.uint8)
         self.picture = np.zeros(shape, np.uint16)
 
-    def write(self, run: Map) -> None:
+    def write(self, run: InOrder[Any, Any]) -> None:
         """Decide on every tile, and write the codes."""
         facts = ChangeFacts.of(self.run.pair, self.run.settings)
+        geobox = self.run.pair.geobox
         write_codes(
-            self.run.folder / "change.tif", self.run.pair.geobox, self._strips(run), legend=self._legend,
+            self.run.folder / "change.tif", geobox, in_strips(self._codes(run), geobox.shape[1]), legend=self._legend,
             description="change, before * 256 + after", tags=facts.tags, threads=self.run.settings.threads,
         )  # fmt: skip
 
-    def facts(self, shift: Any, errors: ErrorEstimate | None) -> ChangeFacts:
+    def facts(self, shift: MapShift | None, errors: ErrorEstimate | None) -> ChangeFacts:
         """What is known when the raster is written."""
         if errors is not None:
             errors = errors.of_whole(self.naive.changed_share)
         return ChangeFacts.of(
             self.run.pair, self.run.settings, shift=shift, errors=errors, naive=self.naive, transitions=self.transitions,
             dropped=self.dropped, small=self.small, overview=(self.before, self.after, self.picture),
-            seconds=self.run.seconds,
+            seconds=self.run.steps.seconds,
         )  # fmt: skip
 
     def _legend(self) -> tuple[Legend, dict[int, int]]:
@@ -254,22 +222,15 @@ class _Writer:
         rows, cols = pair.geobox.shape
         return change_legend(pair.legend, counts), {0: rows * cols - sum(counts.values()), **counts}
 
-    def _strips(self, run: Map) -> Iterator[tuple[int, np.ndarray]]:
-        shape = self.run.pair.geobox.shape
-        tiles = list(tiles_of(shape, self.run.settings.block_size))
+    def _codes(self, run: InOrder[Any, Any]) -> Iterator[tuple[Window, Codes]]:
+        """The tiles' codes, row-major; what they counted is added up on the way."""
+        tiles = list(tiles_of(self.run.pair.geobox.shape, self.run.settings.block_size))
         tables = self.small.tables if self.small else [None] * len(tiles)
-        told = self.run.told("change", len(tiles), run)
-        strip: np.ndarray | None = None
+        told = self.run.steps.told("change", run)
         for done in told(self.work.compare, zip(tiles, tables, strict=True)):
-            window = done.window
-            if strip is None:
-                strip = np.empty((window.height, shape[1]), np.uint16)
             codes = done.unpacked()
-            strip[:, window.col : window.col + window.width] = codes
             self._add(done, codes)
-            if window.col + window.width == shape[1]:
-                yield window.row, strip
-                strip = None
+            yield done.window, codes
 
     def _add(self, done: Compared, codes: np.ndarray) -> None:
         self.naive += done.naive
@@ -281,7 +242,3 @@ class _Writer:
         place = np.s_[row : row + high, col : col + wide]
         self.before[place], self.after[place] = done.overview
         self.picture[place] = codes[-window.row % step :: step, -window.col % step :: step]
-
-
-def _silent(step: str, done: int, total: int) -> None:
-    """Report nothing."""

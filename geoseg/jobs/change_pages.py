@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.grid.geobox import GeoBox
+from geoseg.jobs.record import ITEM, PAGE, RECORD, pending
 from geoseg.legend import Legend
 from geoseg.report.change_content import FILES, report_of_change
 from geoseg.report.change_figures import ChangeOverview
@@ -14,15 +15,12 @@ from geoseg.report.change_item import build_change_item
 from geoseg.report.item import write_item
 from geoseg.report.page import write_page
 
-RECORD, PAGE, ITEM = "run.json", "report.html", "item.json"
-
 
 def write_change_item(
     folder: Path, record: Mapping[str, Any], geobox: GeoBox, changes: Legend, *, page: bool = True
 ) -> None:
     """Write ``item.json`` of what lies in ``folder``; ``page``: a page will."""
-    pending = (RECORD, PAGE) if page else (RECORD,)
-    write_item(folder / ITEM, build_change_item(record, geobox, changes, folder, pending=pending))
+    write_item(folder / ITEM, build_change_item(record, geobox, changes, folder, pending=pending(page=page)))
 
 
 def write_change_page(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -13,28 +9,39 @@ from typing import Any, Self
 import numpy as np
 
 import geoseg
-from geoseg.compare.blocks import Map
 from geoseg.compare.change_legend import change_legend, from_to
 from geoseg.compare.decide import Codes, Dropped, changed_only
 from geoseg.compare.errors_model import ErrorEstimate
-from geoseg.compare.maps import NO_CONFIDENCE, Bytes, MapLayer, Pair
+from geoseg.compare.maps import NO_CONFIDENCE, Bytes, Pair
 from geoseg.compare.places import SmallPlaces
 from geoseg.compare.settings import ChangeSettings
+from geoseg.compare.shift import MapShift, shift_notes
 from geoseg.compare.tables import write_transitions, write_zones, zone_facts
 from geoseg.compare.transition import Transitions
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.jobs.change_pages import write_change_item, write_change_page
+from geoseg.jobs.record import (
+    by_class_facts,
+    changed_facts,
+    class_facts,
+    grid_facts,
+    map_facts,
+    matrix_facts,
+    now,
+    run_id_of,
+    write_record,
+)
+from geoseg.jobs.steps import Steps
 from geoseg.legend import Legend
-from geoseg.raster.align import crs_name
 from geoseg.raster.band import Band
 from geoseg.raster.classes import ClassRaster
 from geoseg.raster.env import gdal_env
-from geoseg.raster.files import write_durable
 from geoseg.raster.tiles import usable_threads
 from geoseg.report.change_figures import ChangeOverview
 from geoseg.vector.coverage import coverage_of
 from geoseg.vector.polygonize import iter_polygons
 from geoseg.vector.simplify import SimplifySettings, simplify
+from geoseg.vector.threads import InOrder
 from geoseg.vector.write import write_polygons
 from geoseg.vector.zones import Zones, count_zones
 
@@ -42,8 +49,6 @@ _ELSEWHERE = {"block_size", "workers", "scheduler", "threads", "overwrite", "zon
 """Settings that say where the work is done, not what comes of it; zones are named without their folder."""
 
 _NOTHING = Dropped()
-
-Timed = Callable[[str, Callable[[], Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class ChangeFacts:
     pair: Pair
     settings: ChangeSettings
     run_id: str
-    shift: Any = None
+    shift: MapShift | None = None
     errors: ErrorEstimate | None = None
     naive: Transitions | None = None
     transitions: Transitions | None = None
@@ -66,8 +71,8 @@ class ChangeFacts:
     def of(cls, pair: Pair, settings: ChangeSettings, **known: Any) -> Self:
         """The same with the run's name: equal inputs and settings give equal names."""
         rules = settings.model_dump(mode="json", exclude=_ELSEWHERE)
-        parts = [geoseg.__version__, pair.before.fingerprint, pair.after.fingerprint, pair.geobox.transform, rules]
-        return cls(pair, settings, hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12], **known)
+        prints = pair.before.fingerprint, pair.after.fingerprint
+        return cls(pair, settings, run_id_of(geoseg.__version__, *prints, pair.geobox.transform, rules), **known)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -79,23 +84,26 @@ class ChangeFacts:
 
 
 def write_products(
-    facts: ChangeFacts, folder: Path, run: Map, timed: Timed, zones: Zones | None = None
+    facts: ChangeFacts, folder: Path, run: InOrder[Any, Any], steps: Steps, zones: Zones | None = None
 ) -> dict[str, Any]:
     """Write all but the raster into ``folder``, and return the run's record."""
     assert facts.transitions is not None
     write_transitions(folder / "transitions.csv", facts.transitions)
-    zone_rows = timed("zones", lambda: _write_zones(facts, folder, zones)) if zones is not None else None
-    polygons = None
-    if facts.settings.only != "raster":
-        polygons = timed("polygons", lambda: _write_polygons(facts, folder, run))
+    zone_rows, polygons, page = None, None, facts.settings.only != "raster"
+    if zones is not None:
+        with steps.timed("zones"):
+            zone_rows = _write_zones(facts, folder, zones)
+    if page:
+        with steps.timed("polygons"):
+            polygons = _write_polygons(facts, folder, run)
     record = record_of(facts, zone_rows, polygons)
     changes = change_legend(facts.pair.legend, facts.transitions.codes())
-    page = facts.settings.only != "raster"
     write_change_item(folder, record, facts.pair.geobox, changes, page=page)
     if page:
         overview = ChangeOverview(*facts.overview) if facts.overview else None
-        timed("report", lambda: write_change_page(folder, record, facts.pair.legend, changes, overview))
-    write_durable(folder / "run.json", (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+        with steps.timed("report"):
+            write_change_page(folder, record, facts.pair.legend, changes, overview)
+    write_record(folder, record)
     return record
 
 
@@ -104,24 +112,19 @@ def record_of(facts: ChangeFacts, zones: list[dict[str, object]] | None, polygon
     transitions, naive, pair = facts.transitions, facts.naive, facts.pair
     assert transitions is not None and naive is not None
     s = facts.settings
+    said = shift_notes(facts.shift, s.max_shift, before=pair.before.name, after=pair.after.name)
     return {
         "geoseg": geoseg.__version__,
         "run": facts.run_id,
-        "before": _side(pair.before),
-        "after": _side(pair.after),
-        "grid": {"shape": pair.geobox.shape, "res": pair.geobox.res, "crs": crs_name(pair.geobox)},
-        "classes": [
-            {"value": item.value, "name": item.name, "colour": list(item.colour)} for item in pair.legend.classes
-        ],
+        "before": map_facts(pair.before),
+        "after": map_facts(pair.after),
+        "grid": grid_facts(pair.geobox),
+        "classes": class_facts(pair.legend),
         "area_method": transitions.area_method,
-        "matrix": _matrix(transitions),
-        "naive": _matrix(naive),
-        "by_class": _by_class(transitions),
-        "changed": {
-            "area_ha": transitions.changed_m2 / 1e4, "share": transitions.changed_share,
-            "naive_area_ha": naive.changed_m2 / 1e4, "naive_share": naive.changed_share,
-            "compared_ha": transitions.total_m2 / 1e4,
-        },
+        "matrix": matrix_facts(transitions),
+        "naive": matrix_facts(naive),
+        "by_class": by_class_facts(transitions),
+        "changed": changed_facts(transitions, naive),
         "shift": facts.shift.to_json() if facts.shift is not None else None,
         "significance": {
             "tolerance": s.tolerance, "confidence_min": s.confidence_min, "joint_min": s.joint_min,
@@ -132,9 +135,9 @@ def record_of(facts: ChangeFacts, zones: list[dict[str, object]] | None, polygon
         "zones": zones,
         "polygons": polygons,
         "settings": s.model_dump(mode="json", exclude={"notes"}),
-        "notes": [*s.notes, *pair.notes, *_shift_notes(facts)],
+        "notes": [*s.notes, *pair.notes, *said],
         "seconds": facts.seconds,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "finished": now(),
     }  # fmt: skip
 
 
@@ -168,7 +171,7 @@ class LeastSure:
         return np.where(least == NO_CONFIDENCE, 0, least).astype(np.uint8)
 
 
-def _write_polygons(facts: ChangeFacts, folder: Path, run: Map) -> int:
+def _write_polygons(facts: ChangeFacts, folder: Path, run: InOrder[Any, Any]) -> int:
     """Changed places as polygons, by what ``geoseg polygonize`` does."""
     assert facts.transitions is not None
     s, pair = facts.settings, facts.pair
@@ -190,41 +193,13 @@ def _write_zones(facts: ChangeFacts, folder: Path, zones: Zones) -> list[dict[st
     assert facts.transitions is not None
     pair = facts.pair
     rule = coverage_of("auto")
-    codes = change_legend(pair.legend, facts.transitions.codes())
-    read = Changed.of(folder / "change.tif", pair.geobox, codes).raster.read
+    changes = change_legend(pair.legend, facts.transitions.codes())
+    read = Changed.of(folder / "change.tif", pair.geobox, changes).raster.read
     with gdal_env(threads=usable_threads()):
         sums = count_zones(read, pair.geobox, zones, rule)
     method = f"{facts.transitions.area_method}; {rule.method}"
     write_zones(folder / "zones.csv", zones, sums, pair.legend, method)
     return zone_facts(zones, sums)
-
-
-def _shift_notes(facts: ChangeFacts) -> list[str]:
-    """What is to be said of a shift that is larger than allowed, but not surely."""
-    shift, limit = facts.shift, facts.settings.max_shift
-    if shift is None or not 0 < limit < shift.px:
-        return []
-    where = f"{facts.pair.after.name} seems to lie {shift} beside {facts.pair.before.name}"
-    return [f"{where}, too uncertain to refuse it: the parts of the maps disagree, as where the land itself moved"]
-
-
-def _side(layer: MapLayer) -> dict[str, Any]:
-    return {
-        "name": layer.name, "path": Path(layer.path).name, "datetime": layer.datetime,
-        "fingerprint": layer.fingerprint, "notes": list(layer.notes),
-    }  # fmt: skip
-
-
-def _matrix(transitions: Transitions) -> dict[str, Any]:
-    return {"n_pixels": transitions.n_pixels.tolist(), "area_ha": (transitions.area_m2 / 1e4).tolist()}
-
-
-def _by_class(transitions: Transitions) -> list[dict[str, Any]]:
-    named = ("before_ha", "after_ha", "gain_ha", "loss_ha", "net_ha", "persistence_ha")
-    return [
-        {"class_name": row.class_name, **dict(zip(named, (value / 1e4 for value in row[2:]), strict=True))}
-        for row in transitions.by_class()
-    ]
 
 
 def _statement(transitions: Transitions, naive: Transitions, errors: ErrorEstimate | None) -> str:

@@ -5,28 +5,19 @@ scenes -> statistics of what has not changed -> magnitude, pixel by pixel -> thr
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import geoseg
-from geoseg.cluster.connect import ClusterSettings, connect
-from geoseg.cluster.pool import Pool
 from geoseg.compare.difference import Difference
 from geoseg.compare.fitted import Fitted, fit
 from geoseg.compare.image_settings import ImageSettings
 from geoseg.compare.image_shift import measure_image_shift
 from geoseg.compare.images import ImagePair, pair_images
 from geoseg.compare.magnitude import LARGEST, STEP, Measured
-from geoseg.compare.shift import MapShift
+from geoseg.compare.shift import MapShift, refuse_shift, shift_notes
 from geoseg.compare.threshold import Decision, decide
-from geoseg.errors import InputRefused
-from geoseg.grid.geobox import GeoBox, Window
 from geoseg.jobs.folder import run_folder
 from geoseg.jobs.image_products import (
     CHANGED,
@@ -38,8 +29,8 @@ from geoseg.jobs.image_products import (
     write_pvalues,
     write_told,
 )  # fmt: skip
-from geoseg.raster.align import crs_name
-from geoseg.raster.files import write_durable
+from geoseg.jobs.record import class_facts, grid_facts, now, run_id_of, write_record
+from geoseg.jobs.steps import Report, Steps, workforce
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.report.words import area, number, percent
 from geoseg.vector.measure import ClassArea
@@ -49,9 +40,6 @@ NAMES = (
     "areas.csv", "polygons.gpkg", "item.json", "report.html", "run.json",
 )  # fmt: skip
 """What a comparison may leave."""
-
-Report = Callable[[str, int, int], None]
-"""Called with a step's name, its cells that are done, and all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,74 +90,42 @@ def compare_images(
         ``EXISTS``, ``INPUT``: the output would replace a file.
     """
     settings = ImageSettings.either(settings, options)
-    run = _Run(settings, on_progress)
+    steps = Steps(on_progress)
     scenes = tuple(scene if isinstance(scene, Scene) else open_scene(scene) for scene in (before, after))
     inputs = [path for scene in scenes for path, _ in scene.contents]
     with run_folder(out, NAMES, inputs=inputs, overwrite=settings.overwrite) as folder:
-        with run.step("open"):
+        with steps.timed("open"):
             pair = pair_images(*scenes, align=settings.align)
-        with connect(ClusterSettings(settings.workers, settings.scheduler)) as pool:
-            with run.step("fit"):
-                fitted = fit(pair, settings.method, settings.sample, run.reported("fit", pool))
-            with run.step("shift"):
+        with workforce(settings.workers, settings.scheduler) as (run, _):
+            with steps.timed("fit"):
+                fitted = fit(pair, settings.method, settings.sample, steps.told("fit", run))
+            with steps.timed("shift"):
                 shift = _shift(pair, fitted.difference, settings)
-            with run.step("magnitude"):
-                measured = write_magnitudes(pair, fitted.difference, folder, run.reported("magnitude", pool))
-                write_directions(pair, fitted.difference, settings, folder, run.reported("direction", pool))
-            with run.step("change"):
+            with steps.timed("magnitude"):
+                measured = write_magnitudes(pair, fitted.difference, folder, steps.told("magnitude", run))
+                write_directions(pair, fitted.difference, settings, folder, steps.told("direction", run))
+            with steps.timed("change"):
                 decision = decide(measured.counts, STEP, fitted.null, settings.threshold, settings.false_alarm)
                 write_pvalues(folder, measured, fitted)
                 areas = write_change(folder, measured, decision, settings, pair)
-            with run.step("polygons"):
-                polygons = write_places(folder, settings, pool.in_order) if settings.only is None else None
+            with steps.timed("polygons"):
+                polygons = write_places(folder, settings, run) if settings.only is None else None
         pair.scene.check_unchanged()
         record = _record(pair, settings, shift, fitted, decision) | _outcome(areas, decision, polygons, measured)
-        record |= {"seconds": run.seconds, "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        with run.step("report"):
+        record |= {"seconds": steps.seconds, "finished": now()}
+        with steps.timed("report"):
             write_told(folder, pair, measured, record, page=settings.only is None)
-        write_durable(folder / "run.json", (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+        write_record(folder, record)
     changed = record["changed"]
     return ImageChangeResult(
         Path(out), record["statement"], decision.magnitude, changed["area_ha"], changed["share"], polygons, record
     )
 
 
-class _Run:
-    """Settings, progress and the seconds of each step."""
-
-    def __init__(self, settings: ImageSettings, on_progress: Report | None) -> None:
-        self.settings = settings
-        self.on_progress = on_progress
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(time.monotonic() - started, 3)
-
-    def reported(self, name: str, pool: Pool) -> Callable[[Callable[[Window], Any], Iterable[Window]], Iterator[Any]]:
-        """``pool.in_order``, which says after each cell how far it is."""
-
-        def run(function: Callable[[Window], Any], windows: Iterable[Window]) -> Iterator[Any]:
-            todo = list(windows)
-            for done, result in enumerate(pool.in_order(function, todo), start=1):
-                if self.on_progress is not None:
-                    self.on_progress(name, done, len(todo))
-                yield result
-
-        return run
-
-
 def _shift(pair: ImagePair, difference: Difference, settings: ImageSettings) -> MapShift | None:
     shift = measure_image_shift(pair, difference)
-    if shift is not None and 0 < settings.max_shift < shift.px:
-        what = f"lies {shift} beside {pair.scenes[0].name}, more than {settings.max_shift:g} px"
-        remedy = "Register the images first, or raise --max-shift (0: never refuse)"
-        raise InputRefused.of("SHIFT", pair.scenes[1].name, what, remedy)
+    before, after = pair.scenes
+    refuse_shift(shift, settings.max_shift, before=before.name, after=after.name)
     return shift
 
 
@@ -178,29 +134,36 @@ def _record(
 ) -> dict[str, Any]:
     """What ``run.json`` says of the inputs and of how the threshold came about."""
     told = settings.model_dump(mode="json", exclude={"overwrite", "workers", "scheduler"})
-    key = json.dumps([geoseg.__version__, [scene.fingerprint for scene in pair.scenes], told], sort_keys=True)
+    prints = [scene.fingerprint for scene in pair.scenes]
     sides = {side: _side(scene) for side, scene in zip(("before", "after"), pair.scenes, strict=True)}
     return {
         "geoseg": geoseg.__version__,
-        "run": hashlib.sha256(key.encode()).hexdigest()[:12],
+        "run": run_id_of(geoseg.__version__, prints, told),
         "kind": "images",
         **sides,
-        "grid": _grid(pair.geobox),
+        "grid": grid_facts(pair.geobox),
         "bands": list(pair.bands),
         "method": fitted.facts,
         "threshold": asdict(decision),
         "shift": shift.to_json() if shift else None,
         "settings": told,
-        "notes": [*pair.notes, *fitted.notes, *_shift_notes(shift), *_decision_notes(settings, decision)],
+        "notes": [
+            *pair.notes,
+            *fitted.notes,
+            *_shift_notes(pair, settings, shift),
+            *_decision_notes(settings, decision),
+        ],
     }
 
 
-def _shift_notes(shift: MapShift | None) -> list[str]:
+def _shift_notes(pair: ImagePair, settings: ImageSettings, shift: MapShift | None) -> list[str]:
     if shift is None:
         return ["no shift could be measured"]
-    if shift.blocks > 1 and shift.spread > max(shift.px, 0.5):
-        return [f"the measured shift is not sure: {shift.blocks} parts of the images differ by {shift.spread:.1f} px"]
-    return []
+    before, after = pair.scenes
+    notes = shift_notes(shift, settings.max_shift, before=before.name, after=after.name)
+    if notes or not shift.unsure:
+        return list(notes)
+    return [f"the measured shift is not sure: {shift.blocks} parts of the images differ by {shift.spread:.1f} px"]
 
 
 def _decision_notes(settings: ImageSettings, decision: Decision) -> list[str]:
@@ -219,15 +182,11 @@ def _side(scene: Scene) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _grid(geobox: GeoBox) -> dict[str, Any]:
-    return {"shape": list(geobox.shape), "res": list(geobox.res), "crs": crs_name(geobox)}
-
-
 def _outcome(areas: list[ClassArea], decision: Decision, polygons: int | None, measured: Measured) -> dict[str, Any]:
     changed = next(row for row in areas if row.class_id == CHANGED)
     beyond = int(measured.counts[-1])
     outcome: dict[str, Any] = {
-        "classes": [{"value": c.value, "name": c.name, "colour": list(c.colour)} for c in LEGEND.classes],
+        "classes": class_facts(LEGEND),
         "areas": [asdict(row) for row in areas],
         "changed": {"area_ha": changed.area_ha, "share": changed.share, "n_pixels": changed.n_pixels},
         "statement": _statement(areas, changed, decision),

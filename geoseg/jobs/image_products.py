@@ -14,18 +14,19 @@ import geoseg
 from geoseg.compare.difference import Difference
 from geoseg.compare.fitted import Fitted
 from geoseg.compare.image_settings import ImageSettings
-from geoseg.compare.images import ImagePair, RunInOrder
+from geoseg.compare.images import ImagePair
 from geoseg.compare.magnitude import NODATA, STEP, Magnitudes, Measured, Sectors
 from geoseg.compare.threshold import Decision
 from geoseg.config import PerClass
 from geoseg.grid.geobox import Window
 from geoseg.jobs.area import count_classes
+from geoseg.jobs.record import ITEM, PAGE, pending
 from geoseg.jobs.sieve import sieved
 from geoseg.legend import Legend
 from geoseg.raster.classes import ClassRaster, open_classes
 from geoseg.raster.overview import read_mask_overview, read_overview
 from geoseg.raster.scene import open_scene
-from geoseg.raster.write import RasterInfo, Strip, write_mask, write_raster
+from geoseg.raster.write import RasterInfo, Strip, in_strips, write_mask, write_raster
 from geoseg.report.figures import make_overview
 from geoseg.report.images_content import FILES, ImagesOverview, report_of_images
 from geoseg.report.images_item import build_images_item
@@ -34,12 +35,13 @@ from geoseg.report.page import write_page
 from geoseg.vector.measure import ClassArea, write_areas
 from geoseg.vector.polygonize import TraceMap, iter_polygons
 from geoseg.vector.simplify import SimplifySettings, simplify
+from geoseg.vector.threads import InOrder
 from geoseg.vector.write import write_polygons
 
 UNCHANGED, CHANGED = 1, 2
 LEGEND = Legend.of({UNCHANGED: "unchanged", CHANGED: "changed"}, {UNCHANGED: (225, 225, 220), CHANGED: (200, 40, 90)})
 
-Cells = RunInOrder[Window, Any]
+Cells = InOrder[Window, Any]
 
 
 def write_magnitudes(pair: ImagePair, difference: Difference, folder: Path, run: Cells) -> Measured:
@@ -105,11 +107,11 @@ def write_places(folder: Path, settings: ImageSettings, trace_map: TraceMap) -> 
 
 def write_told(folder: Path, pair: ImagePair, measured: Measured, record: dict[str, Any], *, page: bool) -> None:
     """Write ``item.json`` and, where it is wanted, ``report.html``."""
-    pending = ("run.json", "report.html") if page else ("run.json",)
-    write_item(folder / "item.json", build_images_item(record, pair.geobox, LEGEND, folder, pending=pending))
+    later = pending(page=page)
+    write_item(folder / ITEM, build_images_item(record, pair.geobox, LEGEND, folder, pending=later))
     if page:
-        files = [name for name in FILES if (folder / name).exists() or name in pending]
-        write_page(folder / "report.html", report_of_images(record, LEGEND, _overview(folder, pair, measured), files))
+        files = [name for name in FILES if (folder / name).exists() or name in later]
+        write_page(folder / PAGE, report_of_images(record, LEGEND, _overview(folder, pair, measured), files))
 
 
 def _overview(folder: Path, pair: ImagePair, measured: Measured) -> ImagesOverview:
@@ -129,17 +131,9 @@ class _Changed:
         return np.where(values == CHANGED, values, 0).astype(np.uint8)
 
 
-def _strips(pair: ImagePair, cells: Iterable[NDArray[np.uint16]]) -> Iterator[Strip]:
-    """Cells, row-major, as strips of whole rows."""
-    cols, row, wide = pair.geobox.shape[1], 0, 0
-    parts: list[NDArray[np.uint16]] = []
-    for cell in cells:
-        parts.append(cell)
-        wide += cell.shape[1]
-        if wide == cols:
-            strip = np.concatenate(parts, axis=1)
-            yield row, strip
-            row, wide, parts = row + len(strip), 0, []
+def _strips(pair: ImagePair, found: Iterable[NDArray[np.uint16]]) -> Iterator[Strip]:
+    """What was found in the pair's cells, as strips of whole rows."""
+    return in_strips(zip(pair.cells(), found, strict=True), pair.geobox.shape[1])
 
 
 def _tags() -> dict[str, str]:

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from geoseg.cluster.connect import ClusterSettings, connect
-from geoseg.compare.blocks import Map
 from geoseg.compare.dates import Dates
 from geoseg.compare.hmm import FlickerFilter, emission_of
 from geoseg.compare.map_errors import MapErrors, read_errors
 from geoseg.compare.maps import Maps, Source, open_maps
 from geoseg.compare.series import SeriesWork, transitions_of, windows_of
+from geoseg.compare.shift import measure_map_shift, refuse_shift, shift_notes
 from geoseg.compare.stay import stay_of, true_transitions
 from geoseg.compare.trajectory import SequenceCounter, Trajectories
 from geoseg.compare.trajectory_settings import TrajectorySettings
@@ -32,17 +29,11 @@ from geoseg.compare.transition import Transitions
 from geoseg.errors import InputRefused, UsageError
 from geoseg.grid.geobox import Window
 from geoseg.jobs.folder import run_folder
+from geoseg.jobs.steps import Report, Steps, workforce
 from geoseg.jobs.trajectory_products import NAMES, TrajectoryFacts, write_products
 from geoseg.jobs.trajectory_rasters import write_rasters, write_trajectory
-from geoseg.raster.align import pixel_metres
 from geoseg.raster.classes import ClassRaster
-from geoseg.vector.threads import in_order
-
-if TYPE_CHECKING:
-    from geoseg.compare.shift import MapShift
-
-Report = Callable[[str, int, int], None]
-"""Called with the step, what is done of it, and all."""
+from geoseg.vector.threads import InOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +96,19 @@ def trajectory(
     out = Path(out)
     if len(maps) < 2:
         raise UsageError.of("MAPS", out, f"{len(maps)} map has no trajectory", "Name the maps of two dates or more")
-    found = open_maps(
-        maps, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
-        assume_crs=settings.assume_crs,
-    )  # fmt: skip
+    steps = Steps(on_progress)
+    with steps.timed("open"):
+        found = open_maps(
+            maps, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
+            assume_crs=settings.assume_crs,
+        )  # fmt: skip
     dates, note = _dates(found, settings)
     errors = _errors(found, settings)
     read = [source.path if isinstance(source, ClassRaster) else source for source in maps]
     masks = tuple(f"mask_{label}.tif" for label in dates.labels) if settings.flicker else ()
     with run_folder(out, _names(out, masks), inputs=read, overwrite=settings.overwrite) as folder:
-        facts = TrajectoryFacts(found, dates, settings, errors, notes=(note,) if note else ())
-        made = _Run(facts, folder, on_progress or _silent).go()
+        facts = TrajectoryFacts(found, dates, settings, errors, notes=(note,) if note else (), seconds=steps.seconds)
+        made = _Run(facts, folder, steps).go()
     return TrajectoryResult(out, *made)
 
 
@@ -167,59 +160,55 @@ def _names(out: Path, masks: Sequence[str]) -> tuple[str, ...]:
     return (*NAMES, *(name for mask in rasters for name in (mask, f"{mask}.aux.xml", f"{mask[:-4]}.qml")))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Run:
-    """One execution: the state that the steps of the main path share."""
+    """One execution: what the steps of the main path share."""
 
     facts: TrajectoryFacts
     folder: Path
-    report: Report
+    steps: Steps
 
     def go(self) -> tuple[Trajectories, tuple[Transitions, ...], dict[str, Any]]:
         facts, s, maps = self.facts, self.facts.settings, self.facts.maps
-        facts.shifts = self.timed("shift", self.shifts)
-        with connect(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as pool:
-            alone = not s.workers and s.scheduler is None
-            run: Map = partial(in_order, threads=s.threads) if alone else pool.in_order
+        with self.steps.timed("shift"):
+            self.shifts()
+        with workforce(s.workers, s.scheduler, s.threads) as (run, travels):
             if s.flicker and maps.legend.classes:
-                facts.naive = self.timed("survey", lambda: self.survey(run))
+                with self.steps.timed("survey"):
+                    facts.naive = self.survey(run)
                 facts.flicker = self.filter(facts.naive)
-            self.timed("gather", lambda: self.gather(run))
-            self.timed("trajectory", lambda: self.write(run, packed=not alone))
-        self.timed("rasters", lambda: write_rasters(facts, self.folder))
-        record = write_products(facts, self.folder, self.timed)
+            with self.steps.timed("gather"):
+                self.gather(run)
+            with self.steps.timed("trajectory"):
+                work = SeriesWork(maps, facts.flicker, facts.trajectories, packed=travels)
+                write_trajectory(facts, self.folder, self.steps.told("trajectory", run)(work.number, self.windows))
+        with self.steps.timed("rasters"):
+            write_rasters(facts, self.folder)
+        record = write_products(facts, self.folder, self.steps)
         return facts.trajectories, facts.steps, record
 
-    def shifts(self) -> list[MapShift | None]:
-        """How far each map lies beside the first; refused where that is more than was allowed."""
-        from geoseg.compare.shift import class_layers, measure_shift
+    @property
+    def windows(self) -> Sequence[Window]:
+        """The windows of the maps, row-major."""
+        maps = self.facts.maps
+        return windows_of(maps.geobox.shape, self.facts.settings.block_size, len(maps.layers))
 
-        maps, limit = self.facts.maps, self.facts.settings.max_shift
-        if not maps.legend.classes:
-            return [None] * (len(maps.layers) - 1)
-        first, found = maps.layers[0], []
+    def shifts(self) -> None:
+        """How far each map lies beside the first; refused where that is surely more than was allowed."""
+        facts, limit = self.facts, self.facts.settings.max_shift
+        maps = facts.maps
+        first, *others = maps.layers
+        for layer in others:
+            shift = measure_map_shift(first.read, layer.read, maps.geobox, maps.legend.values)
+            refuse_shift(shift, limit, before=first.path, after=layer.path)
+            facts.shifts.append(shift)
+            facts.notes += shift_notes(shift, limit, before=first.name, after=layer.name)
 
-        def layers(layer: Any, window: Window) -> Any:
-            return class_layers(layer.read(window), maps.legend.values)
-
-        for layer in maps.layers[1:]:
-            shift = measure_shift(
-                partial(layers, first), partial(layers, layer), maps.geobox, pixel_metres=pixel_metres(maps.geobox)
-            )
-            if shift is not None and limit and shift.least > limit:
-                remedy = f"Register the maps, or allow it with --max-shift {np.ceil(shift.px * 10) / 10:g}"
-                raise InputRefused.of("SHIFT", layer.path, f"lies {shift} beside {first.path}", remedy)
-            found.append(shift)
-            if shift is not None and limit and shift.px > limit:
-                what = f"{layer.name} seems to lie {shift} beside {first.name}, too uncertain to refuse it"
-                self.facts.notes += (what,)
-        return found
-
-    def survey(self, run: Map) -> list[Transitions]:
+    def survey(self, run: InOrder[Any, Any]) -> list[Transitions]:
         """What the maps show before any filter."""
         work = SeriesWork(self.facts.maps)
         total: list[Transitions] = []
-        for counted in self.told("survey", run, work.survey):
+        for counted in self.steps.told("survey", run)(work.survey, self.windows):
             total = [a + b for a, b in zip(total, counted, strict=True)] if total else counted
         for transitions in total:
             transitions.refuse_strays(self.facts.paths)
@@ -237,13 +226,14 @@ class _Run:
             stay = list(_stated(s, steps))
         return FlickerFilter(facts.maps.legend.values, np.stack(rates), np.array(stay), s.fill)
 
-    def gather(self, run: Map) -> None:
+    def gather(self, run: InOrder[Any, Any]) -> None:
         """Count the sequences of all pixels and number them."""
         facts = self.facts
         dates = len(facts.dates)
         counter = SequenceCounter(dates, facts.paths)
         facts.corrected, facts.filled, facts.naive_units = (np.zeros(dates, np.int64) for _ in range(3))
-        for part in self.told("gather", run, SeriesWork(facts.maps, facts.flicker).gather):
+        work = SeriesWork(facts.maps, facts.flicker)
+        for part in self.steps.told("gather", run)(work.gather, self.windows):
             counter.add(part.sequences)
             facts.corrected += part.corrected
             facts.filled += part.filled
@@ -258,29 +248,3 @@ class _Run:
             what = f"{int(found.n_pixels[strange].sum())} pixels have a value that is in no legend"
             remedy = "Somebody painted into a map: give the value a name, or remove it"
             raise InputRefused.of("LEGEND", facts.paths, what, remedy)
-
-    def write(self, run: Map, *, packed: bool) -> None:
-        """Write the numbers."""
-        facts = self.facts
-        work = SeriesWork(facts.maps, facts.flicker, facts.trajectories, packed)
-        write_trajectory(facts, self.folder, self.told("trajectory", run, work.number))
-
-    def told(self, step: str, run: Map, function: Callable[[Window], Any]) -> Iterator[Any]:
-        """Results of all windows in order; says after each how far it is."""
-        s, maps = self.facts.settings, self.facts.maps
-        windows = windows_of(maps.geobox.shape, s.block_size, len(maps.layers))
-        results: Iterable[Any] = run(function, windows)
-        for done, result in enumerate(results, start=1):
-            self.report(step, done, len(windows))
-            yield result
-
-    def timed(self, name: str, step: Callable[[], Any]) -> Any:
-        started = time.monotonic()
-        try:
-            return step()
-        finally:
-            self.facts.seconds[name] = round(time.monotonic() - started, 3)
-
-
-def _silent(step: str, done: int, total: int) -> None:
-    """Report nothing."""

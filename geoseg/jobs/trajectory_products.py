@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,22 +22,35 @@ from geoseg.compare.tables import HEADER, transition_lines
 from geoseg.compare.trajectory import Trajectories, area_by_changes
 from geoseg.compare.trajectory_settings import TrajectorySettings
 from geoseg.compare.transition import Transitions
+from geoseg.jobs.record import (
+    ITEM,
+    PAGE,
+    RECORD,
+    by_class_facts,
+    changed_facts,
+    class_facts,
+    grid_facts,
+    map_facts,
+    matrix_facts,
+    now,
+    pending,
+    run_id_of,
+    write_record,
+)
+from geoseg.jobs.steps import Steps
 from geoseg.jobs.trajectory_told import said_of
-from geoseg.raster.align import crs_name
-from geoseg.raster.files import complete_or_absent, write_durable
 from geoseg.raster.overview import step_for
 from geoseg.report.change_figures import ChangeOverview
 from geoseg.report.item import write_item
 from geoseg.report.page import write_page
 from geoseg.report.trajectory_content import report_of_trajectory
 from geoseg.report.trajectory_item import FILES, build_trajectory_item
-from geoseg.vector.measure import print_csv
+from geoseg.vector.measure import write_csv
 
 NAMES = tuple(FILES)
 """What a run may leave, without the filtered maps."""
 
 Ints = npt.NDArray[np.int64]
-Timed = Callable[[str, Callable[[], Any]], Any]
 
 _ELSEWHERE = {"block_size", "workers", "scheduler", "threads", "overwrite", "errors", "notes"}
 """Settings that say where the work is done; errors count by what is read of them."""
@@ -103,8 +113,7 @@ class TrajectoryFacts:
         rules = self.settings.model_dump(mode="json", exclude=_ELSEWHERE)
         prints = [layer.fingerprint for layer in self.maps.layers]
         rates = [np.round(emission_of(known), 12).tolist() for known in self.errors]
-        parts = [geoseg.__version__, prints, self.maps.geobox.transform, self.dates.labels, rules, rates]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+        return run_id_of(geoseg.__version__, prints, self.maps.geobox.transform, self.dates.labels, rules, rates)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -130,16 +139,16 @@ class TrajectoryFacts:
         return area_by_changes(self.trajectories.rows, self.trajectories.area)
 
 
-def write_products(facts: TrajectoryFacts, folder: Path, timed: Timed) -> dict[str, Any]:
+def write_products(facts: TrajectoryFacts, folder: Path, steps: Steps) -> dict[str, Any]:
     """Write all but the rasters into ``folder``, and return the run's record."""
-    timed("tables", lambda: _write_tables(facts, folder))
-    record = record_of(facts)
-    page = facts.settings.only != "raster"
-    pending = ("run.json", "report.html") if page else ("run.json",)
-    write_item(folder / "item.json", build_trajectory_item(record, facts.maps.geobox, folder, pending=pending))
+    with steps.timed("tables"):
+        _write_tables(facts, folder)
+    record, page = record_of(facts), facts.settings.only != "raster"
+    write_item(folder / ITEM, build_trajectory_item(record, facts.maps.geobox, folder, pending=pending(page=page)))
     if page:
-        timed("report", lambda: _write_page(facts, folder, record))
-    write_durable(folder / "run.json", (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+        with steps.timed("report"):
+            _write_page(facts, folder, record)
+    write_record(folder, record)
     return record
 
 
@@ -157,34 +166,30 @@ def record_of(facts: TrajectoryFacts) -> dict[str, Any]:
         "maps": [_side(facts, i) for i in range(len(maps.layers))],
         "dates": {"labels": list(facts.dates.labels), "kind": facts.dates.kind, "codes": list(facts.dates.codes)},
         "masks": list(facts.masks),
-        "grid": {"shape": maps.geobox.shape, "res": maps.geobox.res, "crs": crs_name(maps.geobox)},
-        "classes": [{"value": c.value, "name": c.name, "colour": list(c.colour)} for c in maps.legend.classes],
+        "grid": grid_facts(maps.geobox),
+        "classes": class_facts(maps.legend),
         "area_method": whole.area_method,
         "trajectories": len(facts.trajectories),
         "by_n_changes": _by_changes(facts.final_units(), unit),
         "naive_by_n_changes": _by_changes(facts.naive_units, unit),
-        "matrix": _matrix(whole),
-        "naive": _matrix(naive),
-        "by_class": _by_class(whole),
-        "changed": _changed(whole, naive),
+        "matrix": matrix_facts(whole),
+        "naive": matrix_facts(naive),
+        "by_class": by_class_facts(whole),
+        "changed": changed_facts(whole, naive),
         "steps": [_step(facts, i) for i in range(len(facts.steps))],
         "shifts": [shift.to_json() if shift is not None else None for shift in facts.shifts],
         "flicker": _flicker(facts),
         "settings": facts.settings.model_dump(mode="json", exclude={"notes"}),
         "notes": [*facts.settings.notes, *maps.notes, *facts.notes],
         "seconds": facts.seconds,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "finished": now(),
     }
     return {**record, "statement": said_of(record)}
 
 
 def _side(facts: TrajectoryFacts, i: int) -> dict[str, Any]:
-    layer, date = facts.maps.layers[i], facts.dates.labels[i]
-    return {
-        "name": layer.name, "path": Path(layer.path).name, "date": date, "datetime": layer.datetime,
-        "fingerprint": layer.fingerprint, "notes": list(layer.notes),
-        **({"errors": facts.errors[i].source} if facts.errors else {}),
-    }  # fmt: skip
+    side = {**map_facts(facts.maps.layers[i]), "date": facts.dates.labels[i]}
+    return {**side, "errors": facts.errors[i].source} if facts.errors else side
 
 
 def _step(facts: TrajectoryFacts, i: int) -> dict[str, Any]:
@@ -192,8 +197,8 @@ def _step(facts: TrajectoryFacts, i: int) -> dict[str, Any]:
     transitions = facts.steps[i]
     naive = facts.naive[i] if facts.naive else transitions
     told: dict[str, Any] = {
-        "from": facts.dates.labels[i], "to": facts.dates.labels[i + 1], "matrix": _matrix(transitions),
-        "changed": _changed(transitions, naive),
+        "from": facts.dates.labels[i], "to": facts.dates.labels[i + 1], "matrix": matrix_facts(transitions),
+        "changed": changed_facts(transitions, naive),
     }  # fmt: skip
     if facts.errors:
         before, after = emission_of(facts.errors[i]), emission_of(facts.errors[i + 1])
@@ -221,38 +226,14 @@ def _flicker(facts: TrajectoryFacts) -> dict[str, Any] | None:
     }
 
 
-def _changed(transitions: Transitions, naive: Transitions) -> dict[str, float]:
-    return {
-        "area_ha": transitions.changed_m2 / 1e4, "share": transitions.changed_share,
-        "naive_area_ha": naive.changed_m2 / 1e4, "naive_share": naive.changed_share,
-        "compared_ha": transitions.total_m2 / 1e4,
-    }  # fmt: skip
-
-
 def _by_changes(units: Ints, unit_ha: float) -> list[dict[str, float]]:
     total = int(units.sum()) or 1
     return [{"n_changes": n, "area_ha": int(u) * unit_ha, "share": int(u) / total} for n, u in enumerate(units)]
 
 
-def _matrix(transitions: Transitions) -> dict[str, Any]:
-    return {"n_pixels": transitions.n_pixels.tolist(), "area_ha": (transitions.area_m2 / 1e4).tolist()}
-
-
-def _by_class(transitions: Transitions) -> list[dict[str, Any]]:
-    named = ("before_ha", "after_ha", "gain_ha", "loss_ha", "net_ha", "persistence_ha")
-    return [
-        {"class_name": row.class_name, **dict(zip(named, (value / 1e4 for value in row[2:]), strict=True))}
-        for row in transitions.by_class()
-    ]
-
-
 def _write_tables(facts: TrajectoryFacts, folder: Path) -> None:
-    path = folder / "trajectories.csv"
-    with complete_or_absent(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        print_csv(file, _TRAJECTORY_HEADER, _trajectory_lines(facts))
-    path = folder / "transitions.csv"
-    with complete_or_absent(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        print_csv(file, ("from_date", "to_date", *HEADER), _transition_lines(facts))
+    write_csv(folder / "trajectories.csv", _TRAJECTORY_HEADER, _trajectory_lines(facts))
+    write_csv(folder / "transitions.csv", ("from_date", "to_date", *HEADER), _transition_lines(facts))
 
 
 def _trajectory_lines(facts: TrajectoryFacts) -> Iterator[list[object]]:
@@ -280,8 +261,8 @@ def _write_page(facts: TrajectoryFacts, folder: Path, record: dict[str, Any]) ->
     ends = np.concatenate([np.zeros((1, 2), np.uint8), found.rows[:, [0, -1]]])
     before, after = ends[facts.overview, 0], ends[facts.overview, 1]
     codes = np.where((before > 0) & (after > 0), before.astype(np.uint16) * 256 + after, 0).astype(np.uint16)
-    files = [name for name in (*NAMES, *facts.masks) if (folder / name).exists() or name in ("run.json", "report.html")]
+    files = [name for name in (*NAMES, *facts.masks) if (folder / name).exists() or name in (RECORD, PAGE)]
     changes = change_legend(legend, facts.whole.codes())
     overview = ChangeOverview(before, after, codes)
     data = report_of_trajectory(record, legend, changes=changes, overview=overview, files=files)
-    write_page(folder / "report.html", data)
+    write_page(folder / PAGE, data)

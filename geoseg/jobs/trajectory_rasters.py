@@ -17,7 +17,7 @@ from geoseg.legend import Legend, LegendClass
 from geoseg.raster.band import Band
 from geoseg.raster.classes import MOST_CLASSES, read_layer
 from geoseg.raster.overview import thin
-from geoseg.raster.write import RasterInfo, Strip, write_mask, write_raster
+from geoseg.raster.write import RasterInfo, Strip, in_strips, write_mask, write_raster
 from geoseg.vector.threads import in_order
 
 NEVER, NO_DATE, NO_COUNT = 0, -1, 255
@@ -82,19 +82,16 @@ def trajectory_legend(facts: TrajectoryFacts) -> Legend:
 
 def _strips(facts: TrajectoryFacts, windows: Iterable[Numbered], dtype: np.dtype) -> Iterator[Strip]:
     """Windows, row-major, as strips of whole rows; the overview is kept on the way."""
-    cols = facts.maps.geobox.shape[1]
-    strip: npt.NDArray[np.generic] | None = None
-    for done in windows:
-        window, numbers = done.window, done.unpacked()
-        if strip is None:
-            strip = np.empty((window.height, cols), dtype)
-        strip[:, window.col : window.col + window.width] = numbers
-        small = thin(numbers, window, facts.step)
-        row, col = -(-window.row // facts.step), -(-window.col // facts.step)
-        facts.overview[row : row + small.shape[0], col : col + small.shape[1]] = small
-        if window.col + window.width == cols:
-            yield window.row, strip
-            strip = None
+
+    def tiles() -> Iterator[tuple[Window, npt.NDArray[np.generic]]]:
+        for done in windows:
+            window, numbers = done.window, done.unpacked()
+            small = thin(numbers, window, facts.step)
+            row, col = -(-window.row // facts.step), -(-window.col // facts.step)
+            facts.overview[row : row + small.shape[0], col : col + small.shape[1]] = small
+            yield window, numbers.astype(dtype, copy=False)
+
+    return in_strips(tiles(), facts.maps.geobox.shape[1])
 
 
 def _write(facts: TrajectoryFacts, folder: Path, name: str, table: npt.NDArray[np.generic], info: RasterInfo) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.windows
 from rasterio.errors import RasterioError
-from rasterio.windows import Window
 
 from geoseg.errors import UsageError
-from geoseg.grid.geobox import GeoBox
+from geoseg.grid.geobox import GeoBox, Window
 from geoseg.legend import Legend
 from geoseg.raster.cog import TILE, Tag, describe, header
 from geoseg.raster.env import gdal_env
@@ -26,6 +26,7 @@ from geoseg.raster.rat import pam_xml, qml
 from geoseg.raster.tiles import Layer, TilePyramid, checksum, usable_threads
 
 Strip = tuple[int, np.ndarray[Any, np.dtype[Any]]]
+"""The first row, and the values of all columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,18 @@ def write_raster(
         _write(temporary, geobox, row_strips, info=info, threads=threads)
 
 
+def in_strips(tiles: Iterable[tuple[Window, np.ndarray[Any, np.dtype[Any]]]], cols: int) -> Iterator[Strip]:
+    """Tiles with their values (rows, cols), row-major and side by side alike high, as strips of ``cols`` columns."""
+    strip: np.ndarray[Any, np.dtype[Any]] | None = None
+    for tile, values in tiles:
+        if strip is None:
+            strip = np.empty((tile.height, cols), values.dtype)
+        strip[:, tile.col : tile.col + tile.width] = values
+        if tile.col + tile.width == cols:
+            yield tile.row, strip
+            strip = None
+
+
 def _write(
     path: Path,
     geobox: GeoBox,
@@ -228,7 +241,7 @@ def _checksums(path: Path, index: int, layer: Layer, pool: ThreadPoolExecutor) -
         if dataset.shape != layer.shape:
             return []
         for row in range(0, rows, TILE):
-            strip = dataset.read(window=Window(0, row, cols, min(TILE, rows - row)))
+            strip = dataset.read(window=rasterio.windows.Window(0, row, cols, min(TILE, rows - row)))
             strip = strip[0] if dataset.count == 1 else strip.transpose(1, 2, 0)
             found += pool.map(checksum, (strip[:, col : col + TILE] for col in range(0, cols, TILE)))
     return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,6 +202,12 @@ class _Ground:
         lon, lat = np.asarray(lon) * self.radians, np.asarray(lat) * self.radians
         lon, lat = np.where(np.isfinite(lon), lon, np.nan), np.where(np.isfinite(lat), lat, np.nan)
         return lon, np.clip(lat, -math.pi / 2, math.pi / 2)
+
+
+@lru_cache(maxsize=8)
+def lattice_of(geobox: GeoBox) -> Lattice:
+    """The lattice of a grid, made once in each process."""
+    return Lattice(geobox)
 
 
 def _places(length: int) -> NDArray[np.int64]:

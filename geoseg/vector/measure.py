@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -80,18 +80,27 @@ class AreaCounter:
 
 def write_areas(path: str | Path, rows: Sequence[ClassArea]) -> None:
     """Write ``areas.csv``: UTF-8, a header, one line for each class; complete or absent."""
-    with complete_or_absent(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        print_areas(file, rows)
+    write_csv(path, HEADER, _lines(rows))
 
 
 def print_areas(file: TextIO, rows: Sequence[ClassArea]) -> None:
     """Write the lines of ``areas.csv``: m² to three decimals, ha to seven, shares to nine."""
-    print_csv(file, HEADER, ([r.class_id, r.class_name, r.n_pixels, *decimals(r), r.area_method] for r in rows))
+    print_csv(file, HEADER, _lines(rows))
+
+
+def _lines(rows: Sequence[ClassArea]) -> Iterator[list[object]]:
+    yield from ([r.class_id, r.class_name, r.n_pixels, *decimals(r), r.area_method] for r in rows)
 
 
 def decimals(row: ClassArea) -> tuple[str, str, str]:
     """area_m2, area_ha and share as tables show them."""
     return f"{row.area_m2:.3f}", f"{row.area_ha:.7f}", f"{row.share:.9f}"
+
+
+def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as a CSV file in UTF-8, complete or not at all; see :func:`print_csv`."""
+    with complete_or_absent(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        print_csv(file, header, rows)
 
 
 def print_csv(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -7,7 +7,7 @@ The mask is read in strips of whole rows. Each strip is labelled and traced by i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +18,7 @@ from geoseg.errors import UsageError
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.vector.lattice import Lattice
 from geoseg.vector.regions import Regions
-from geoseg.vector.threads import in_order
+from geoseg.vector.threads import InOrder, in_order
 
 if TYPE_CHECKING:
     from geoseg.vector.closed import Closed
@@ -34,7 +34,7 @@ class StripTrace(NamedTuple):
     closed: Closed
 
 
-TraceMap = Callable[[Callable[[Window], StripTrace], Iterable[Window]], Iterator[StripTrace]]
+TraceMap = InOrder[Window, StripTrace]
 """Runs a function on windows, anywhere, a bounded number at a time; results in the windows' order."""
 
 

@@ -11,6 +11,9 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+InOrder = Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]
+"""Runs a function on items, a few at a time, anywhere: results in the items' order. :func:`in_order`, or a pool's."""
+
 
 def cores() -> int:
     """Processors that this process may use."""

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 from affine import Affine
+from pyproj import CRS
 
 from geoseg.compare.shift import MapShift, class_layers, measure_shift
 from geoseg.grid.geobox import GeoBox, Window
 
 SIDE = 256
-GRID = GeoBox.of((SIDE, SIDE), Affine(10, 0, 0, 0, -10, 0), "EPSG:32632")
+GRID = GeoBox.of((SIDE, SIDE), Affine(10, 0, 0, 0, -10, 0), CRS.from_epsg(32632).to_wkt())
 
 
 def field(row: float, col: float, side: int = SIDE) -> np.ndarray:
@@ -36,7 +37,7 @@ def measured(before: np.ndarray, after: np.ndarray, grid: GeoBox = GRID, **optio
     def reader(values: np.ndarray):  # type: ignore[no-untyped-def]
         return lambda w: values[(slice(None), *w.slices)]
 
-    return measure_shift(reader(before), reader(after), grid, pixel_metres=10, **options)
+    return measure_shift(reader(before), reader(after), grid, **options)
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (0.25, 0), (0, -0.5), (0.5, 0.5), (-1.3, 0.8), (6.2, -4.7)])
@@ -85,7 +86,7 @@ def test_blocks_lie_inside_large_rasters_and_are_few() -> None:
         seen.append(window)
         return np.full((1, *window.shape), np.nan, np.float32)
 
-    assert measure_shift(read, read, wide, pixel_metres=10) is None
+    assert measure_shift(read, read, wide) is None
     assert 32 <= len(seen) / 2 <= 64
     assert all(w.row + w.height <= 5000 and w.col + w.width <= 40_000 for w in seen)
     assert max(w.col for w in seen) > 38_000
@@ -98,7 +99,7 @@ def test_blocks_reach_every_edge() -> None:
         seen.append(window)
         return np.full((1, *window.shape), np.nan, np.float32)
 
-    measure_shift(read, read, GeoBox.of((377, 697), GRID.affine, GRID.crs), pixel_metres=10)
+    measure_shift(read, read, GeoBox.of((377, 697), GRID.affine, GRID.crs))
     covered = np.zeros((377, 697), bool)
     for window in seen:
         covered[window.slices] = True
