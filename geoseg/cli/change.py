@@ -80,7 +80,10 @@ def error_options(command: options.Command) -> options.Command:
         command,
         click.option("--before-errors", metavar="FILE|NUMBER", help=f"{said} BEFORE."),
         click.option("--after-errors", metavar="FILE|NUMBER", help=f"{said} AFTER."),
-        click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of the interval's bootstrap."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), metavar="N",
+            help="Of the draws of stated errors that have an interval (0.97+-0.01, scores.json).",
+        ),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from geoseg.cli import options
 if TYPE_CHECKING:
     from geoseg.jobs.trajectory import TrajectoryResult
 
-ONLY = {"dates", "flicker", "errors", "stay", "fill"}
+ONLY = {"dates", "flicker", "errors", "stay", "fill_gaps"}
 """Names of the options of :func:`series_options`."""
 _MOST = 12
 
@@ -53,7 +53,7 @@ def series_options(command: options.Command) -> options.Command:
             help="With --flicker: probability that a pixel keeps its class from a date to the next; auto estimates it.",
         ),
         click.option(
-            "--fill-gaps", "fill", is_flag=True,
+            "--fill-gaps", is_flag=True,
             help="With --flicker: dates without data get the most probable class.",
         ),
     )  # fmt: skip

@@ -44,7 +44,7 @@ class ChangeSettings(Settings):
     scheduler: str | None = None
     threads: int | None = Field(None, ge=1, description="threads; None: the processors, at most 8")
     only: Literal["raster"] | None = Field(None, description="stop after the change raster and its tables")
-    seed: int = Field(0, ge=0, description="of the parametric bootstrap")
+    seed: int = Field(0, ge=0, description="of the draws of stated errors that have an interval")
     notes: tuple[str, ...] = Field(
         (), description="what whoever reads the page should know of the maps, a sentence each"
     )

@@ -50,11 +50,6 @@ def joint_probability(before: Bytes, after: Bytes, p_before: Floats, p_after: Fl
     return out
 
 
-def persistence_probability(p_before: Floats, p_after: Floats) -> Floats:
-    """Probability that a pixel's class is one and the same at both dates, the sum of P(k) P(k): float32 (rows, cols)."""
-    return np.asarray(np.einsum("krc,krc->rc", p_before, p_after), np.float32)
-
-
 @jit
 def _joint(before: Bytes, after: Bytes, p_before: Floats, p_after: Floats, out: Floats) -> None:
     rows, cols = before.shape

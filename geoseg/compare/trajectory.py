@@ -110,10 +110,8 @@ class SequenceCounter:
             raise ResourceError.of("TOO_BIG", self._where, what, remedy)
 
 
-def sequences_of(
-    stack: Sequence[Bytes], window: Window, lattice: Lattice, flicker: FlickerFilter | None = None
-) -> Sequences:
-    """Sequences of a window of maps, uint8 (rows, cols) each, as the filter leaves them where there is one."""
+def sequences_of(stack: Sequence[Bytes], window: Window, lattice: Lattice) -> Sequences:
+    """Sequences of a window of maps, uint8 (rows, cols) each."""
     ids, rows = _numbered(stack)
     t = lattice.table(window.row, window.row + window.height)
     table = (t.first, t.rows, t.cols, t.pixel, t.before)

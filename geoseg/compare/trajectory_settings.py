@@ -22,7 +22,7 @@ class TrajectorySettings(Settings):
         "auto",
         description="probability that a pixel keeps its class from a date to the next, also one for each interval",
     )
-    fill: bool = Field(False, description="with flicker: dates without data get the most probable class")
+    fill_gaps: bool = Field(False, description="with flicker: dates without data get the most probable class")
     align: bool = Field(False, description="warp maps (nearest) onto the first one's grid where grids differ")
     recode: dict[str, str] = Field(
         {}, description="classes, by code or name, to names of the joined legend; 1:, 2:, ... limits to one map"

@@ -108,6 +108,12 @@ class Transitions:
         total = int(self.area_units.sum())
         return (total - int(np.trace(self.area_units))) / total if total else 0.0
 
+    @property
+    def differing_share(self) -> float:
+        """Share of the pixels with a class at both dates, whatever their areas, that changed, 0-1."""
+        total = int(self.n_pixels.sum())
+        return (total - int(np.trace(self.n_pixels))) / total if total else 0.0
+
     def by_class(self, *, pixels: bool = False) -> list[ClassChange]:
         """Gross gain and loss, net change and persistence of each class, in m² or, with ``pixels``, in pixels."""
         counts, unit = (self.n_pixels, 1.0) if pixels else (self.area_units, self.unit_m2)

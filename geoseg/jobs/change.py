@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.cluster.connect import ClusterSettings
 from geoseg.compare.blocks import BlockWork, Compared, find_small, tiles_of
 from geoseg.compare.change_legend import change_legend
 from geoseg.compare.decide import Codes, Decider, Dropped, Rules
-from geoseg.compare.errors_model import ErrorEstimate, estimate_change
-from geoseg.compare.maps import Pair, Source, open_pair
+from geoseg.compare.error_estimate import ErrorEstimate
+from geoseg.compare.errors_model import estimate_change
+from geoseg.compare.maps import Pair
+from geoseg.compare.open_maps import Source, open_pair
 from geoseg.compare.places import PlaceFinder, SmallPlaces
 from geoseg.compare.settings import ChangeSettings
 from geoseg.compare.shift import MapShift, measure_map_shift, refuse_shift
@@ -74,7 +77,7 @@ def change(
     Parameters
     ----------
     before, after
-        Class rasters of any origin, or folders of segment runs; see :func:`geoseg.compare.maps.open_maps` for grids and
+        Class rasters of any origin, or folders of segment runs; see :func:`geoseg.compare.open_maps.open_maps` for grids and
         legends that differ.
     out
         Folder for ``change.tif`` (uint16, before * 256 + after), ``transitions.csv``, ``polygons.gpkg``, ``item.json``,
@@ -87,7 +90,7 @@ def change(
     Raises
     ------
     InputRefused
-        ``GRID``, ``LEGEND``: see :func:`geoseg.compare.maps.open_maps`. ``SHIFT``: the maps lie too far beside each other.
+        ``GRID``, ``LEGEND``: see :func:`geoseg.compare.open_maps.open_maps`. ``SHIFT``: the maps lie too far beside each other.
         ``CONFIDENCE``, ``PROBABILITIES``: what a rule needs is not there.
     Conflict
         ``EXISTS``, ``INPUT``: an output would replace a file.
@@ -122,7 +125,7 @@ class _Run:
             shift = self.shift()
         with self.steps.timed("errors"):
             errors = self.errors()
-        with workforce(s.workers, s.scheduler, s.threads) as (run, travels):
+        with workforce(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as (run, travels):
             rules = Rules(s.tolerance, s.confidence_min, s.joint_min)
             step = step_for(pair.geobox.shape, _PICTURE)
             work = BlockWork(Decider(pair, rules), PlaceFinder(pair.geobox, s.connectivity), step, packed=travels)
@@ -208,7 +211,7 @@ class _Writer:
     def facts(self, shift: MapShift | None, errors: ErrorEstimate | None) -> ChangeFacts:
         """What is known when the raster is written."""
         if errors is not None:
-            errors = errors.of_whole(self.naive.changed_share)
+            errors = errors.of_whole(self.naive.differing_share)
         return ChangeFacts.of(
             self.run.pair, self.run.settings, shift=shift, errors=errors, naive=self.naive, transitions=self.transitions,
             dropped=self.dropped, small=self.small, overview=(self.before, self.after, self.picture),

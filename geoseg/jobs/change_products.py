@@ -11,7 +11,7 @@ import numpy as np
 import geoseg
 from geoseg.compare.change_legend import change_legend, from_to
 from geoseg.compare.decide import Codes, Dropped, changed_only
-from geoseg.compare.errors_model import ErrorEstimate
+from geoseg.compare.error_estimate import ErrorEstimate
 from geoseg.compare.maps import NO_CONFIDENCE, Bytes, Pair
 from geoseg.compare.places import SmallPlaces
 from geoseg.compare.settings import ChangeSettings

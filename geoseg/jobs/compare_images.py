@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import geoseg
+from geoseg.cluster.connect import ClusterSettings
 from geoseg.compare.difference import Difference
 from geoseg.compare.fitted import Fitted, fit
 from geoseg.compare.image_settings import ImageSettings
@@ -96,7 +97,7 @@ def compare_images(
     with run_folder(out, NAMES, inputs=inputs, overwrite=settings.overwrite) as folder:
         with steps.timed("open"):
             pair = pair_images(*scenes, align=settings.align)
-        with workforce(settings.workers, settings.scheduler) as (run, _):
+        with workforce(ClusterSettings(settings.workers, settings.scheduler)) as (run, _):
             with steps.timed("fit"):
                 fitted = fit(pair, settings.method, settings.sample, steps.told("fit", run))
             with steps.timed("shift"):

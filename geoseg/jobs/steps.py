@@ -49,10 +49,8 @@ class Steps:
 
 
 @contextmanager
-def workforce(
-    workers: int, scheduler: str | None, threads: int | None = None
-) -> Iterator[tuple[InOrder[Any, Any], bool]]:
+def workforce(cluster: ClusterSettings) -> Iterator[tuple[InOrder[Any, Any], bool]]:
     """What runs functions on items: threads of this process, its workers, or a scheduler's; and whether results travel."""
-    alone = not workers and scheduler is None
-    with connect(ClusterSettings(workers, scheduler, threads=threads)) as pool:
-        yield partial(in_order, threads=threads) if alone else pool.in_order, not alone
+    alone = not cluster.workers and cluster.scheduler is None
+    with connect(cluster) as pool:
+        yield partial(in_order, threads=cluster.threads) if alone else pool.in_order, not alone

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.cluster.connect import ClusterSettings
 from geoseg.compare.dates import Dates
 from geoseg.compare.hmm import FlickerFilter, emission_of
 from geoseg.compare.map_errors import MapErrors, read_errors
-from geoseg.compare.maps import Maps, Source, open_maps
+from geoseg.compare.maps import Maps
+from geoseg.compare.open_maps import Source, open_maps
 from geoseg.compare.series import SeriesWork, transitions_of, windows_of
 from geoseg.compare.shift import measure_map_shift, refuse_shift, shift_notes
 from geoseg.compare.stay import stay_of, true_transitions
@@ -65,7 +67,7 @@ def trajectory(
     ----------
     maps
         Class rasters of any origin, or folders of segment runs, from the first date to the last; see
-        :func:`geoseg.compare.maps.open_maps` for grids and legends that differ.
+        :func:`geoseg.compare.open_maps.open_maps` for grids and legends that differ.
     out
         Folder for ``trajectory.tif`` (numbers of sequences), ``trajectories.csv`` (what each number is),
         ``first_change.tif``, ``last_change.tif`` (dates, 0: never), ``n_changes.tif``, ``transitions.csv``, ``item.json``,
@@ -80,7 +82,7 @@ def trajectory(
     UsageError
         ``MAPS``: fewer than two. ``DATES``, ``ERRORS``, ``STAY``: what was stated does not fit.
     InputRefused
-        ``GRID``, ``LEGEND``: see :func:`geoseg.compare.maps.open_maps`. ``SHIFT``: a map lies too far beside the first.
+        ``GRID``, ``LEGEND``: see :func:`geoseg.compare.open_maps.open_maps`. ``SHIFT``: a map lies too far beside the first.
     Conflict
         ``EXISTS``, ``INPUT``: an output would replace a file.
     ResourceError
@@ -124,8 +126,8 @@ def _errors(maps: Maps, settings: TrajectorySettings) -> tuple[MapErrors, ...]:
     if settings.flicker and not given:
         remedy = "State how good the maps are with --errors: scores.json, a bundle, or an overall accuracy"
         raise UsageError.of("ERRORS", "flicker filter", "what is flicker depends on how often the maps err", remedy)
-    if not settings.flicker and (settings.fill or settings.stay != "auto"):
-        name = "fill" if settings.fill else "stay"
+    if not settings.flicker and (settings.fill_gaps or settings.stay != "auto"):
+        name = "fill_gaps" if settings.fill_gaps else "stay"
         raise UsageError.of("FLICKER", name, "belongs to the flicker filter, which is off", "Add --flicker")
     _stated(settings, n - 1)
     if given and len(given) not in (1, n):
@@ -172,7 +174,7 @@ class _Run:
         facts, s, maps = self.facts, self.facts.settings, self.facts.maps
         with self.steps.timed("shift"):
             self.shifts()
-        with workforce(s.workers, s.scheduler, s.threads) as (run, travels):
+        with workforce(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as (run, travels):
             if s.flicker and maps.legend.classes:
                 with self.steps.timed("survey"):
                     facts.naive = self.survey(run)
@@ -224,7 +226,7 @@ class _Run:
             stay = [stay_of(true_transitions(seen.n_pixels, before, after)) for seen, before, after in pairs]
         else:
             stay = list(_stated(s, steps))
-        return FlickerFilter(facts.maps.legend.values, np.stack(rates), np.array(stay), s.fill)
+        return FlickerFilter(facts.maps.legend.values, np.stack(rates), np.array(stay), s.fill_gaps)
 
     def gather(self, run: InOrder[Any, Any]) -> None:
         """Count the sequences of all pixels and number them."""

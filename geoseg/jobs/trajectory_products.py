@@ -203,9 +203,8 @@ def _step(facts: TrajectoryFacts, i: int) -> dict[str, Any]:
     if facts.errors:
         before, after = emission_of(facts.errors[i]), emission_of(facts.errors[i + 1])
         truth = true_transitions(naive.n_pixels, before, after)
-        pixels = int(naive.n_pixels.sum())
         told["errors"] = {
-            "observed_share": 1 - int(np.trace(naive.n_pixels)) / pixels if pixels else 0.0,
+            "observed_share": naive.differing_share,
             "false_share": false_change(truth, before, after),
             "estimated_share": float(truth.sum() - np.trace(truth)),
         }

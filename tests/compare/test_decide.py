@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from geoseg.compare.change_legend import change_legend, from_to
 from geoseg.compare.decide import Decider, Dropped, Rules, changed_only, codes_of
-from geoseg.compare.maps import Pair, open_pair
+from geoseg.compare.maps import Pair
+from geoseg.compare.open_maps import open_pair
 from geoseg.grid.geobox import Window
 from tests.helpers.changes import LEGEND, changed, patchy, write_run
 from tests.helpers.changes import codes_of as slow_codes

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bench.flicker import figures
-from geoseg.compare.errors_model import ErrorEstimate, estimate_change
+from geoseg.compare.error_estimate import ErrorEstimate
+from geoseg.compare.errors_model import estimate_change
 from geoseg.compare.lags import LagCounts
 from geoseg.compare.map_errors import MapErrors
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from geoseg.compare.maps import open_maps, open_pair
+from geoseg.compare.open_maps import open_maps, open_pair
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import Window
 from geoseg.legend import Legend

@@ -138,7 +138,7 @@ def test_the_filter_is_that_of_every_pixel_by_itself_and_says_what_it_assumed(tm
 
 def test_gaps_are_filled_only_when_asked(tmp_path: Path) -> None:
     maps = series(5)
-    result, out = run(tmp_path, maps, flicker=True, errors=(0.9,), fill=True)
+    result, out = run(tmp_path, maps, flicker=True, errors=(0.9,), fill_gaps=True)
     nowhere = (np.stack(maps) == 0).all(axis=0)
     for i in range(5):
         assert ((raster(out / f"mask_{i + 1}.tif") == 0) == nowhere).all()
@@ -260,7 +260,7 @@ def test_legends_are_joined_by_name(tmp_path: Path) -> None:
         ({"flicker": True}, "ERRORS"),
         ({"errors": (0.9, 0.9)}, "ERRORS"),
         ({"errors": (0.1,)}, "ERRORS"),
-        ({"fill": True}, "FLICKER"),
+        ({"fill_gaps": True}, "FLICKER"),
         ({"stay": 0.9}, "FLICKER"),
         ({"flicker": True, "errors": (0.9,), "stay": (0.9, 0.9, 0.9)}, "STAY"),
         ({"flicker": True, "errors": (0.9,), "stay": 1.0}, "STAY"),
