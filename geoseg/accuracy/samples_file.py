@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geoseg.accuracy.damage import refuse_damage
 from geoseg.accuracy.form import sample_qml
 from geoseg.accuracy.samples import UNLABELLED, Samples, Stratum
 from geoseg.errors import InputRefused
@@ -60,14 +61,19 @@ def write_samples(path: str | Path, samples: Samples, geobox: GeoBox, *, squares
             raise disk_error(path, " ".join(str(error).split())) from error
 
 
-def read_samples(path: str | Path) -> Samples:
+def read_samples(path: str | Path, *, reference: str = "reference") -> Samples:
     """Read what :func:`write_samples` wrote, labelled by then or not; samples that somebody deleted are missing.
+
+    Parameters
+    ----------
+    reference
+        The column of labels, where somebody added one for a second interpreter.
 
     Raises
     ------
     InputRefused
         ``NOT_FOUND``, ``FORMAT``, and ``SAMPLES``: a table or a column is missing, a reference is no whole number in
-        0-65535, a sample's stratum is not in the design, an id occurs twice.
+        0-65535, a sample's stratum is not in the design, an id occurs twice, and what :func:`refuse_damage` finds.
     """
     import pyogrio
 
@@ -82,11 +88,14 @@ def read_samples(path: str | Path) -> Samples:
         what = "is no GeoPackage" if Path(path).exists() else "is not a file"
         raise InputRefused.of("FORMAT" if Path(path).exists() else "NOT_FOUND", path, what, _REMEDY)
     (meta, rows), (_, design), (_, told) = distrusted(Path(path), read)
-    for name in _NEEDED:
+    for name in (*_NEEDED, reference):
         if name not in rows.column_names:
             raise InputRefused.of("SAMPLES", path, f"has no column {name}", _REMEDY)
     facts = {str(key): str(value) for key, value in zip(*(told[c].to_pylist() for c in ("key", "value")), strict=True)}
-    return _samples(Path(path), rows, _read_strata(path, design), facts, meta)
+    labels = rows[reference]
+    made = _samples(Path(path), rows, labels, _read_strata(path, design), facts, meta)
+    refuse_damage(path, made)
+    return made
 
 
 def is_samples_file(path: str | Path) -> bool:
@@ -203,8 +212,9 @@ def _read_strata(path: str | Path, table: pa.Table) -> tuple[Stratum, ...]:
 
 
 def _samples(
-    path: Path, rows: pa.Table, strata: tuple[Stratum, ...], facts: dict[str, str], meta: Mapping[str, Any]
-) -> Samples:
+    path: Path, rows: pa.Table, labels: pa.ChunkedArray, strata: tuple[Stratum, ...], facts: dict[str, str],
+    meta: Mapping[str, Any],
+) -> Samples:  # fmt: skip
     import shapely
 
     def column(name: str) -> np.ndarray[Any, np.dtype[Any]]:
@@ -226,18 +236,19 @@ def _samples(
     centres = np.full((len(ids), 2), np.nan)
     geometry = meta.get("geometry_name") or "wkb_geometry"
     if geometry in rows.column_names and len(ids):
-        centres = shapely.get_coordinates(shapely.centroid(shapely.from_wkb(rows[geometry].to_pylist())))
+        points = shapely.centroid(shapely.from_wkb(rows[geometry].to_pylist()))
+        centres = np.stack([shapely.get_x(points), shapely.get_y(points)], axis=-1)
     notes = rows["notes"].to_pylist() if "notes" in rows.column_names else [None] * len(ids)
     try:
         legend = Legend.from_stac(
             **{k: v for k, v in json.loads(facts.pop("legend")).items() if k in ("classes", "nodata")}
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputRefused.of("SAMPLES", path, f"its legend is damaged ({error})", _REMEDY) from None
     return Samples(
         ids[order], column("row").astype(np.int64)[order], column("col").astype(np.int64)[order],
         centres[order, 0], centres[order, 1], stratum[order], column("map_class").astype(np.int64)[order],
-        column("area_m2").astype(np.float64)[order], _references(path, rows["reference"], ids)[order],
+        column("area_m2").astype(np.float64)[order], _references(path, labels, ids)[order],
         tuple(str(notes[i] or "") for i in order), strata, legend, facts, str(meta.get("crs") or ""),
     )  # fmt: skip
 

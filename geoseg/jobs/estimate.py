@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.accuracy.damage import missing
 from geoseg.accuracy.estimate_table import NO_CLASS, EstimateTable, tabulate
 from geoseg.accuracy.mask_at import MaskAt
 from geoseg.accuracy.plain_samples import read_plain
 from geoseg.accuracy.samples import Samples
 from geoseg.accuracy.samples_file import is_samples_file, read_samples
 from geoseg.accuracy.settings import EstimateSettings
-from geoseg.errors import InputRefused
+from geoseg.errors import InputRefused, UsageError
 from geoseg.jobs.area import count_classes
 from geoseg.jobs.sample import mask_of
 from geoseg.legend import Legend
@@ -66,8 +67,10 @@ def estimate(
         at, notes = MaskAt.of(raster), raster.notes
     own = is_samples_file(samples)
     if own:
-        made = read_samples(samples)
-        mapped = _counted(made.facts)
+        _refuse_elsewhere(samples, settings)
+        made = read_samples(samples, reference=settings.reference_field)
+        mapped = _counted(samples, made.facts)
+        notes += (lost,) if (lost := missing(made)) else ()
         if at is not None:
             made, said = _onto(samples, made, at)
             notes += said
@@ -82,10 +85,24 @@ def estimate(
     return replace(table, notes=(*notes, *table.notes))
 
 
-def _counted(facts: Mapping[str, str]) -> Areas | None:
+def _refuse_elsewhere(path: str | Path, settings: EstimateSettings) -> None:
+    """Refuse what is asked of samples from elsewhere: geoseg's own file says it itself."""
+    for name in ("map_field", "stratum_field", "strata", "layer"):
+        if getattr(settings, name) is not None:
+            what = (
+                f"is of geoseg sample and says its strata and map classes itself: {name} is for tables from elsewhere"
+            )
+            raise UsageError.of("FIELDS", path, what, f"Leave --{name.replace('_', '-')} out")
+
+
+def _counted(path: str | Path, facts: Mapping[str, str]) -> Areas | None:
     """Pixels and areas of the sampled map's classes, where the file says them."""
-    told = json.loads(facts.get("classes", "null"))
-    return {int(value): (int(n), float(m2)) for value, (n, m2) in told.items()} if told else None
+    try:
+        told = json.loads(facts.get("classes", "null"))
+        return {int(value): (int(n), float(m2)) for value, (n, m2) in told.items()} if told else None
+    except (AttributeError, TypeError, ValueError) as error:
+        what = f"its table of the map's classes is damaged ({error})"
+        raise InputRefused.of("SAMPLES", path, what, "Take the file that geoseg sample wrote") from None
 
 
 def _onto(path: str | Path, samples: Samples, at: MaskAt) -> tuple[Samples, tuple[str, ...]]:

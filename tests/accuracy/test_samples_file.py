@@ -32,7 +32,7 @@ BOX = GeoBox(UTM_BOX.shape, UTM_BOX.transform, CRS(UTM_BOX.crs).to_wkt())
 
 def some(n: int = 12) -> Samples:
     rng = np.random.default_rng(0)
-    row, col = rng.integers(0, 90, n), rng.integers(0, 70, n)
+    row, col = np.divmod(rng.permutation(90 * 70)[:n], 70)
     reference = np.full(n, UNLABELLED)
     reference[::3] = 3
     x, y = BOX.transform[2] + 10 * (col + 0.5), BOX.transform[5] - 10 * (row + 0.5)
@@ -42,7 +42,8 @@ def some(n: int = 12) -> Samples:
         Stratum(2, NAMES[1], 2, 1 << 40, 1e14, 0, (2,)),
     )
     return Samples(
-        np.arange(1, n + 1), row, col, x, y, np.where(np.arange(n) < n - n // 2, 1, 4), rng.integers(1, 4, n),
+        np.arange(1, n + 1), row, col, x, y, np.where(np.arange(n) < n - n // 2, 1, 4),
+        np.where(np.arange(n) < n - n // 2, 1, rng.integers(1, 4, n)),
         rng.uniform(99, 101, n), reference, tuple("" if i % 2 else f"note {i}" for i in range(n)), strata,
         Legend.of(NAMES), {"seed": "0", "is_change": "false"}, BOX.crs,
     )  # fmt: skip
@@ -203,6 +204,11 @@ def test_a_deleted_sample_is_missing_and_the_design_stays(written: Path) -> None
     assert found.weight[0] == pytest.approx(400 / 6)
 
 
+def test_samples_without_a_place_stay_samples(written: Path) -> None:
+    found = read_samples(edited(written, "UPDATE samples SET geom = NULL WHERE sample_id = 5"))
+    assert len(found) == 12 and np.isnan(found.x).tolist() == [i == 4 for i in range(12)]
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -215,6 +221,12 @@ def test_a_deleted_sample_is_missing_and_the_design_stays(written: Path) -> None
         ("DELETE FROM design_facts WHERE key = 'legend'", "its legend is damaged"),
         ("UPDATE design SET classes = 'x'", "its table design is damaged"),
         ("UPDATE design SET n_pixels = NULL", "its table design is damaged"),
+        ("UPDATE design SET n_pixels = -5", 'stratum wa,ter & "deep" has -5 pixels'),
+        ("UPDATE design SET area_m2 = 9e999 WHERE stratum = 4", "stratum border has 90 pixels, inf m2"),
+        ("UPDATE samples SET area_m2 = -1 WHERE sample_id = 5", "sample 5 has an area of -1 m2"),
+        ("UPDATE samples SET map_class = 2 WHERE sample_id = 5", "sample 5 of stratum 1 has the map_class 2"),
+        ("UPDATE samples SET row = 3, col = 4 WHERE sample_id > 10", "samples 11 and 12 are of one pixel"),
+        ("UPDATE design_facts SET value = '[1]' WHERE key = 'legend'", "its legend is damaged"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(written: Path, line: str, told: str) -> None:

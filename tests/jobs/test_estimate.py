@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,47 @@ def test_unlabelled_samples_are_counted_and_said(tmp_path: Path) -> None:
     assert sum(row.n_map for row in table.classes) == 270 and sum(s.labelled for s in table.strata) == 270
     (note,) = table.notes
     assert note.startswith("30 of 300 samples are not labelled (")
+
+
+def test_samples_that_were_deleted_are_said(tmp_path: Path) -> None:
+    geoseg.sample(write(tmp_path / "mask.tif", mapped()), tmp_path / "s.gpkg", total=300)
+    label(tmp_path / "s.gpkg", truth())
+    drop(tmp_path / "s.gpkg", "DELETE FROM samples WHERE sample_id % 10 = 0")
+    (note,) = geoseg.estimate(tmp_path / "s.gpkg").notes
+    assert note.startswith("30 of 300 samples that were drawn are not in the file (")
+
+
+def test_a_second_interpreters_column_is_read_and_a_missing_one_refused(tmp_path: Path) -> None:
+    geoseg.sample(write(tmp_path / "mask.tif", mapped()), tmp_path / "s.gpkg", total=300)
+    label(tmp_path / "s.gpkg", truth())
+    first = geoseg.estimate(tmp_path / "s.gpkg")
+    drop(tmp_path / "s.gpkg", "ALTER TABLE samples ADD second INTEGER", "UPDATE samples SET second = map_class")
+    assert geoseg.estimate(tmp_path / "s.gpkg", reference_field="second").overall.value == 1.0 > first.overall.value
+    with pytest.raises(InputRefused, match="has no column third"):
+        geoseg.estimate(tmp_path / "s.gpkg", reference_field="third")
+    for name in ("map_field", "stratum_field", "strata", "layer"):
+        with pytest.raises(UsageError, match=f"{name} is for tables from elsewhere"):
+            geoseg.estimate(tmp_path / "s.gpkg", **{name: "third"})
+
+
+@pytest.mark.parametrize("value", ["nope", "[[1]]", '{"1": 2}'])
+def test_a_damaged_count_of_classes_is_refused(tmp_path: Path, value: str) -> None:
+    geoseg.sample(write(tmp_path / "mask.tif", mapped()), tmp_path / "s.gpkg", total=30)
+    label(tmp_path / "s.gpkg", truth())
+    drop(tmp_path / "s.gpkg", f"UPDATE design_facts SET value = '{value}' WHERE key = 'classes'")
+    with pytest.raises(InputRefused, match="its table of the map's classes is damaged"):
+        geoseg.estimate(tmp_path / "s.gpkg")
+
+
+def drop(path: Path, *lines: str) -> None:
+    """Run SQL on the file as a hand would, without the functions that the index's triggers want."""
+    file = sqlite3.connect(path)
+    for (trigger,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        file.execute(f'DROP TRIGGER "{trigger}"')
+    for line in lines:
+        file.execute(line)
+    file.commit()
+    file.close()
 
 
 def test_strata_with_no_or_one_labelled_sample_are_told_as_what_they_are(tmp_path: Path) -> None:
