@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoseg.accuracy.samples import Samples, Stratum
+from geoseg.accuracy.samples import Ints, Samples, Stratum
 from geoseg.errors import InputRefused
 
 _REMEDY = "Take the file that geoseg sample wrote, and change reference and notes only"
@@ -65,11 +65,11 @@ def _refuse_twice(path: str | Path, samples: Samples) -> None:
         raise InputRefused.of("SAMPLES", path, f"samples {one} and {other} are of one pixel", "Delete one of them")
 
 
-def _pairs(stratum: np.ndarray, map_class: np.ndarray) -> np.ndarray:
+def _pairs(stratum: Ints, map_class: Ints) -> Ints:
     """One number for a stratum's value and a class."""
     return stratum * (1 << 20) + map_class
 
 
-def _allowed(strata: tuple[Stratum, ...]) -> np.ndarray:
-    pairs = [(s.value, value) for s in strata for value in s.classes]
-    return _pairs(*np.array(pairs, np.int64).reshape(-1, 2).T)
+def _allowed(strata: tuple[Stratum, ...]) -> Ints:
+    pairs = np.array([(s.value, value) for s in strata for value in s.classes], np.int64).reshape(-1, 2)
+    return _pairs(pairs[:, 0], pairs[:, 1])
