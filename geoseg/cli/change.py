@@ -171,8 +171,7 @@ _IMAGES_ONLY = {"method", "threshold", "false_alarm", "bands", "quality"}
 
 def _maps(before: str, after: str, out: str, values: dict[str, Any]) -> None:
     """Two class maps."""
-    from geoseg.cli.progress import file_bar
-    from geoseg.cli.signals import stoppable
+    from geoseg.cli.progress import watched
     from geoseg.compare.settings import ChangeSettings
     from geoseg.jobs.change import change
 
@@ -181,13 +180,7 @@ def _maps(before: str, after: str, out: str, values: dict[str, Any]) -> None:
     as_json = values.pop("as_json", False)
     values["connectivity"] = int(values["connectivity"])
     settings = ChangeSettings.of(**values)
-    with stoppable(out, "Nothing was written; run it again") as stop, file_bar(quiet=options.quiet()) as bar:
-
-        def report(step: str, done: int, total: int) -> None:
-            stop.check()
-            if bar:
-                bar(step, done, total)
-
+    with watched(out, quiet=options.quiet()) as report:
         result = change(before, after, out, settings=settings, on_progress=report)
     click.echo(json.dumps(result.run) if as_json else _table(result))
 
@@ -202,8 +195,7 @@ def _images(sources: list[str], out: str, values: dict[str, Any]) -> None:
     """Two images."""
     if len(sources) != 2:
         raise click.UsageError(f"--method compares two images, not {len(sources)}")
-    from geoseg.cli.progress import file_bar
-    from geoseg.cli.signals import stoppable
+    from geoseg.cli.progress import watched
     from geoseg.compare.image_settings import ImageSettings
     from geoseg.jobs.compare_images import compare_images
     from geoseg.raster.scene import open_scene
@@ -217,13 +209,7 @@ def _images(sources: list[str], out: str, values: dict[str, Any]) -> None:
             raise click.UsageError("--min-area: images have no classes; give one number")
         values["min_area"] = values["min_area"].others
     settings = ImageSettings.of(**values)
-    with stoppable(out, "Nothing was written; run it again") as stop, file_bar(quiet=options.quiet()) as bar:
-
-        def report(step: str, done: int, total: int) -> None:
-            stop.check()
-            if bar:
-                bar(step, done, total)
-
+    with watched(out, quiet=options.quiet()) as report:
         before, after = (open_scene(source, **opened) for source in sources)
         result = compare_images(before, after, out, settings=settings, on_progress=report)
     notes = result.record["notes"]

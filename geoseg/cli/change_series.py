@@ -61,8 +61,7 @@ def series_options(command: options.Command) -> options.Command:
 
 def compare_series(maps: list[str], out: str, values: dict[str, Any]) -> None:
     """Compare the maps and say what came of it."""
-    from geoseg.cli.progress import file_bar
-    from geoseg.cli.signals import stoppable
+    from geoseg.cli.progress import watched
     from geoseg.compare.trajectory_settings import TrajectorySettings
     from geoseg.jobs.trajectory import trajectory
 
@@ -73,13 +72,7 @@ def compare_series(maps: list[str], out: str, values: dict[str, Any]) -> None:
     if strange:
         raise click.UsageError(f"--{strange[0].replace('_', '-')} goes with two dates, and there are {len(maps)} maps")
     settings = TrajectorySettings.of(**values)
-    with stoppable(out, "Nothing was written; run it again") as stop, file_bar(quiet=options.quiet()) as bar:
-
-        def report(step: str, done: int, total: int) -> None:
-            stop.check()
-            if bar:
-                bar(step, done, total)
-
+    with watched(out, quiet=options.quiet()) as report:
         result = trajectory(maps, out, settings=settings, on_progress=report)
     click.echo(json.dumps(result.run) if as_json else _table(result))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from geoseg.cli.signals import stoppable
 from geoseg.cluster.run import Progress, Report
 
 if TYPE_CHECKING:
@@ -40,6 +41,19 @@ def file_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]
     """Give a callback for the rows of files (name, done, of all); None when there is nobody to look."""
     with _bar("rows", quiet=quiet) as update:
         yield update and (lambda name, done, total: update(name, done, total, ""))
+
+
+@contextmanager
+def watched(out: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a callback for the tiles of steps (name, done, of all) of a run that leaves nothing when a signal stops it."""
+    with stoppable(out, "Nothing was written; run it again") as stop, _bar("tiles", quiet=quiet) as update:
+
+        def report(step: str, done: int, total: int) -> None:
+            stop.check()
+            if update is not None:
+                update(step, done, total, "")
+
+        yield report
 
 
 @contextmanager
