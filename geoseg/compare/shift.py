@@ -234,5 +234,7 @@ def _along(spectra: Complex, block: int, rows: Floats, cols: Floats) -> Floats:
     weight[0] = 1.0
     if block % 2 == 0:
         weight[-1] = 1.0
-    surface, fading = (down @ (spectra * weight) @ right).real / block**2
+    weighted = spectra * weight
+    found = down @ (weighted @ right) if len(rows) > len(cols) else (down @ weighted) @ right  # the short side first
+    surface, fading = found.real / block**2
     return np.asarray(surface / np.maximum(fading, 1e-9))
