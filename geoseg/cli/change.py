@@ -67,7 +67,7 @@ def rule_options(command: options.Command) -> options.Command:
         ),
         click.option(
             "--max-shift", type=click.FloatRange(min=0), metavar="PX",
-            help="Refuse inputs that lie further beside each other; 0: never. Of maps 1 by default.",
+            help="Refuse inputs that surely lie further beside each other; 0: never. Of maps 1 by default.",
         ),
         options.connectivity,
     )  # fmt: skip

@@ -21,7 +21,10 @@ class ImageSettings(Settings):
     )
     align: bool = Field(False, description="bring AFTER onto BEFORE's grid, bilinear, where grids differ")
     max_shift: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="refuse images that lie further beside each other, pixels; 0: never"
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="refuse images that surely lie further beside each other, pixels; 0: never",
     )
     sample: int = Field(
         1_000_000, ge=0, description="statistics from about this many pixels, each k-th row and column; 0: from all"

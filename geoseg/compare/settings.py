@@ -23,7 +23,10 @@ class ChangeSettings(Settings):
     confidence_min: float = Field(0.0, ge=0, le=100, description="percent that both dates need; 0: off")
     joint_min: float = Field(0.0, ge=0, le=1, description="least joint probability of a transition; 0: off")
     max_shift: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="measured shift above which maps are refused, pixels; 0: never"
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="shift, as measured and sure, above which maps are refused, pixels; 0: never",
     )
     zones: str | None = Field(None, description="file of polygons that change is also counted in")
     zone_field: str | None = Field(None, description="column with the zones' names; their ids by default")

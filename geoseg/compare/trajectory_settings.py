@@ -28,7 +28,10 @@ class TrajectorySettings(Settings):
         {}, description="classes, by code or name, to names of the joined legend; 1:, 2:, ... limits to one map"
     )
     max_shift: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="measured shift above which maps are refused, pixels; 0: never"
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="shift, as measured and sure, above which maps are refused, pixels; 0: never",
     )
     band: int | None = Field(None, ge=1, description="band of the classes, 1-based; needed where there are several")
     nodata: int | None = Field(None, description="value that means no class; None: what the files say")
