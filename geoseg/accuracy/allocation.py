@@ -10,7 +10,7 @@ import numpy as np
 
 from geoseg.accuracy.design import ADVISED_MINIMUM, Floats, allocate, expected_error, samples_needed, shares_of
 from geoseg.accuracy.samples import Stratum
-from geoseg.accuracy.settings import SampleSettings
+from geoseg.accuracy.settings import MOST_SAMPLES, SampleSettings
 from geoseg.accuracy.strata import Cells, Part
 from geoseg.config import PerClass
 from geoseg.errors import InputRefused, UsageError
@@ -47,7 +47,7 @@ def allocation_of(
     InputRefused
         ``CLASSES``: there is no stratum.
     UsageError
-        ``TOTAL``: fewer samples than strata, or than their minimum. ``LEGEND``, ``ACCURACY``: a user's accuracy of no stratum,
+        ``TOTAL``: fewer samples than strata, or than their minimum, or more than can be labelled. ``LEGEND``, ``ACCURACY``: a user's accuracy of no stratum,
         or none of one.
     """
     if not parts:
@@ -59,7 +59,11 @@ def allocation_of(
         total = settings.total
     else:
         assert accuracy is not None and settings.standard_error is not None
-        total = max(samples_needed(area, accuracy, settings.standard_error), 2 * len(parts))
+        needed = max(samples_needed(area, accuracy, settings.standard_error), 2.0 * len(parts))
+        if min(needed, sum(n_pixels)) > MOST_SAMPLES:
+            what = f"needs {needed:.3g} samples, and {MOST_SAMPLES} are possible"
+            raise UsageError.of("TOTAL", f"standard error {settings.standard_error:g}", what, "Allow a larger one")
+        total = int(min(needed, 2.0 * MOST_SAMPLES))
     minimum = _minimum(total, len(parts), settings.min_per_class)
     shares = shares_of(settings.allocation, area if sum(area) else n_pixels, accuracy)
     got = allocate(total, n_pixels, shares, minimum=minimum)

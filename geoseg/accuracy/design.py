@@ -46,14 +46,17 @@ def spreads(accuracy: Sequence[float]) -> Floats:
     return made
 
 
-def samples_needed(area: Sequence[float], accuracy: Sequence[float], standard_error: float) -> int:
+def samples_needed(area: Sequence[float], accuracy: Sequence[float], standard_error: float) -> float:
     """Samples for a standard error of the overall accuracy: ``(sum W_h S_h / SE)²``, rounded up, at least 1.
+
+    A whole number, or infinity where it is too large for one.
 
     Olofsson et al. 2014, equation 13 (Cochran 1977, equation 5.25), where the map is much larger than the sample.
     """
     weights = np.asarray(area, np.float64) / max(math.fsum(area), np.finfo(float).tiny)
     needed = float(weights @ spreads(accuracy)) / standard_error
-    return max(math.ceil(needed * needed * (1 - 1e-12)), 1)
+    needed *= needed * (1 - 1e-12)
+    return float(max(np.ceil(needed), 1.0))
 
 
 def expected_error(area: Sequence[float], accuracy: Sequence[float], samples: Sequence[int]) -> float:

@@ -118,14 +118,14 @@ def _tilted(share: Floats, may: Bools, tilt: Floats) -> Floats:
     t = np.maximum(np.where(seen, share - tilt, -np.inf).max(0), bound)
     top: Floats = np.where(seen, share, 0)
     for _ in range(_STEPS):
-        below = np.where(seen, t + tilt, 1)
+        below = np.where(seen, np.maximum(t + tilt, share), 1)  # no share is above 1; t + tilt alone may cancel to 0
         part = top / below
         over = part.sum(0) - 1
         step = np.where(over > 0, over / np.maximum((part / below).sum(0), 1e-300), 0)
         t = t + step
         if (step <= 1e-14 * np.abs(t) + 1e-300).all():
             break
-    p = top / np.where(seen, t + tilt, 1)
+    p = top / np.where(seen, np.maximum(t + tilt, share), 1)
     rest = np.maximum(1 - p.sum(0), 0)
     takes = may & ~seen & (-tilt >= bound)
     takes &= np.cumsum(takes, axis=0) == 1

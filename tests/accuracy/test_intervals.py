@@ -8,7 +8,7 @@ from scipy.optimize import brentq, minimize
 
 from bench.coverage import World, allocated, coverage, make_world
 from geoseg.accuracy.estimators import Labelled, Population, Ratios, ratios
-from geoseg.accuracy.intervals import Z, find_root, normal, score
+from geoseg.accuracy.intervals import Z, _tilted, find_root, normal, score
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
@@ -143,3 +143,13 @@ def test_on_synth_truth_1000_draws_are_covered_as_often_as_they_say(border: bool
         found = coverage(world, allocated(world, total, allocation), 1000)["score"]
         assert 0.93 <= found["held"].mean() <= 0.97
         assert found["held"].min() >= 0.90
+
+
+def test_a_tilt_that_drowns_a_rare_share_gives_numbers() -> None:
+    share, may = np.array([[1e-6], [1 - 1e-6]]), np.ones((2, 1), bool)
+    for tilt in (1e3, 1e9, 1e17):
+        with np.errstate(all="raise"):
+            found = _tilted(share, may, np.array([[tilt], [0.0]]))
+        assert np.isfinite(found).all() and abs(found.sum() - 1) < 1e-12
+    with np.errstate(all="raise"):
+        assert np.isfinite(_tilted(share, may, np.array([[-1e17], [1e17]]))).all()

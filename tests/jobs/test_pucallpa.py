@@ -1,4 +1,4 @@
-"""Pucallpa, whole: polygons drawn by eye become maps of three dates; those show the river that moved and the town that grew."""
+"""Pucallpa, whole: drawn polygons become maps of three dates, and those show the river that moved and the town that grew."""
 
 from __future__ import annotations
 
