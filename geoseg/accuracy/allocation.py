@@ -47,8 +47,8 @@ def allocation_of(
     InputRefused
         ``CLASSES``: there is no stratum.
     UsageError
-        ``TOTAL``: fewer samples than strata, or than their minimum, or more than can be labelled. ``LEGEND``, ``ACCURACY``: a user's accuracy of no stratum,
-        or none of one.
+        ``TOTAL``: fewer samples than strata, or than their minimum, or more than can be labelled. ``LEGEND``, ``ACCURACY``: a
+        user's accuracy of no stratum, or none of one.
     """
     if not parts:
         raise InputRefused.of("CLASSES", path, "no pixel has a class that is sampled", "Check --class and --nodata")
