@@ -68,7 +68,9 @@ def test_a_run_killed_at_any_point_resumes_to_the_same_bytes(given, tmp_path, wo
     assert not (out / ".geoseg").exists()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_the_run_with_one_line_and_the_same_command_finishes_it(given, tmp_path, number, code):
     out, progress = tmp_path / "out", tmp_path / "progress"
     command = words(given, out, progress, "--workers", 1)

@@ -94,7 +94,7 @@ def test_transitions_between_dates_are_those_of_a_change_of_two_maps(tmp_path: P
         assert sum(float(line["share"]) for line in own) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("flicker", [False, True])
+@pytest.mark.parametrize("flicker", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_blocks_and_threads_do_not_matter(tmp_path: Path, flicker: bool) -> None:
     maps = series(4, (530, 560), flicker=0.03)
     options: dict[str, object] = {"only": "raster"} | ({"flicker": True, "errors": ("0.9",)} if flicker else {})
