@@ -27,7 +27,8 @@ class Settings(BaseModel):
             known = (
                 f"Known settings: {', '.join(sorted(cls.model_fields))}" if first["type"] == "extra_forbidden" else ""
             )
-            raise UsageError.of("SETTING", key, first["msg"], known) from None
+            what = first["msg"].removeprefix("Value error, ")
+            raise UsageError.of("SETTING", key or "settings", what, known) from None
 
     @classmethod
     def either(cls, settings: Self | None, options: Mapping[str, Any]) -> Self:

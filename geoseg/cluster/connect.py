@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from geoseg.cluster.pool import LocalPool, Pool
 from geoseg.errors import ResourceError, UsageError
 
+_MOST_WORKERS = 64
+"""Worker processes that may always be asked for, and eight for each processor: each takes 200 MB before it has done anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
@@ -35,7 +38,7 @@ def connect(settings: ClusterSettings) -> Pool:
     Raises
     ------
     UsageError
-        A negative number of workers, or both workers and a scheduler.
+        A negative number of workers, or far more than the machine has processors.
     ResourceError
         CUDA was asked for on this machine and there is none.
     """
@@ -52,6 +55,10 @@ def connect(settings: ClusterSettings) -> Pool:
         return LocalPool()
     from geoseg.cluster.dask_pool import DaskPool, local, local_cuda
 
+    most = max(_MOST_WORKERS, 8 * (_processors() or 1))
+    if settings.workers > most:
+        what = f"this machine can hold {most} worker processes"
+        raise UsageError.of("WORKERS", settings.workers, what, "One for each processor is enough")
     if settings.gpu:
         gpus = visible_gpus()
         if not gpus:
@@ -66,9 +73,13 @@ def threads_each(settings: ClusterSettings) -> int | None:
     """Network threads of each worker: the processors shared out; None on a scheduler, whose workers know best."""
     if settings.threads or settings.scheduler:
         return settings.threads
-    return (
-        max(len(os.sched_getaffinity(0)) // max(settings.workers, 1), 1) if hasattr(os, "sched_getaffinity") else None
-    )
+    processors = _processors()
+    return max(processors // max(settings.workers, 1), 1) if processors else None
+
+
+def _processors() -> int | None:
+    """Processors that this process may use; None where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def visible_gpus() -> list[str]:

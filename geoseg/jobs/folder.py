@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geoseg.errors import Conflict, UsageError
+from geoseg.jobs.outputs import refuse_name
 from geoseg.raster.files import complete_or_absent
 
 LAST = "run.json"
@@ -32,11 +33,12 @@ def run_folder(
     Raises
     ------
     UsageError
-        ``OUT``: it is a file.
+        ``OUT``: it is a file. ``NAME``: see :func:`geoseg.jobs.outputs.refuse_name`.
     Conflict
         ``EXISTS``, ``INPUT``.
     """
     folder = Path(out)
+    refuse_name(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError.of("OUT", folder, "is a file", "Name a folder for the outputs")
     _spare(folder, names, inputs)

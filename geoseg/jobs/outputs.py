@@ -43,9 +43,14 @@ def check_files(made: Iterable[Path], inputs: Iterable[str | Path | None], *, ov
 
     Raises
     ------
+    UsageError
+        ``NAME``; see :func:`refuse_name`.
     Conflict
         ``INPUT``, ``EXISTS``.
     """
+    made = list(made)
+    for path in made:
+        refuse_name(path)
     there = [path for path in made if path.exists()]
     read = [Path(path) for path in inputs if path is not None and Path(path).exists()]
     for path in there:
@@ -55,11 +60,28 @@ def check_files(made: Iterable[Path], inputs: Iterable[str | Path | None], *, ov
         raise Conflict.of("EXISTS", there[0], "exists", "Add --overwrite, or choose another OUT")
 
 
+def refuse_name(path: Path) -> None:
+    """Refuse a name that GDAL would write under another: it drops control characters, and SQLite's end at a semicolon.
+
+    Raises
+    ------
+    UsageError
+        ``NAME``.
+    """
+    if any(ord(character) < 32 or ord(character) == 127 for character in str(path)):
+        raise UsageError.of(
+            "NAME", repr(str(path))[1:-1], "has a line break or another control character", "Leave it out"
+        )
+    if path.suffix.lower() == ".gpkg" and ";" in path.name:
+        raise UsageError.of("NAME", path, "a GeoPackage's name cannot have a semicolon", "Leave it out")
+
+
 class Outputs:
     """The folder of one run: who may write it, where things are made, and how they appear."""
 
     def __init__(self, folder: Path, settings: SegmentSettings) -> None:
         """Nothing is touched yet."""
+        refuse_name(folder)
         if folder.exists() and not folder.is_dir():
             raise UsageError.of("OUT", folder, "is a file", "Name a folder for the outputs")
         self.folder = folder

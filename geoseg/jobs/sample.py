@@ -163,7 +163,7 @@ def _rule(legend: Legend, lattice: Lattice, settings: SampleSettings, change: bo
     border = "near change" if change and not settings.buffer_around else "border"
     if settings.buffer_around:
         border = "near " + ", ".join(legend.names[legend.value_of(name)] for name in settings.buffer_around)
-    least = int(np.ceil(settings.group_below / lattice.unit_m2))
+    least = int(min(np.ceil(settings.group_below / lattice.unit_m2), 2.0**63))
     return Rule(kept, read_groups(settings.group, legend), least, border, other)
 
 
@@ -179,7 +179,7 @@ def _border(legend: Legend, lattice: Lattice, settings: SampleSettings, change: 
             around[[value for value in legend.values if not is_persistence(value)]] = True
     reach = widest_reach(lattice, limit) if settings.buffer_m else limit
     if not 1 <= reach <= MOST_REACH:
-        what = f"the buffer spans {reach:.3g} pixels, and 1 to {MOST_REACH} are possible"
+        what = f"the buffer spans {reach:.4g} pixels, and 1 to {MOST_REACH} are possible"
         raise UsageError.of("BUFFER", f"{limit:g}", what, "Give another width, or one in pixels")
     return Border(limit, bool(settings.buffer_m), around, int(reach))
 

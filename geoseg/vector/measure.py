@@ -104,9 +104,9 @@ def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[o
 
 
 def print_csv(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table as CSV; text is passed through :func:`shown`."""
+    """Write a table as CSV; text, names of columns too, is passed through :func:`shown`."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow([shown(name) for name in header])
     for row in rows:
         writer.writerow([shown(cell) if isinstance(cell, str) else cell for cell in row])
 

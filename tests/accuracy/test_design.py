@@ -20,6 +20,7 @@ PIXELS = [200_000, 150_000, 3_200_000, 6_450_000]
 def test_the_published_sample_size() -> None:
     """Olofsson et al. 2014: n = 641 for a standard error of 0.01."""
     assert samples_needed(PIXELS, ACCURACY, 0.01) == 641
+    assert samples_needed(PIXELS, ACCURACY, 1e-300) == np.inf
 
 
 def test_the_published_proportional_allocation() -> None:

@@ -62,6 +62,14 @@ def test_files_are_written_once_and_are_the_same_each_time(points: list[str], tm
     json.loads((tmp_path / "e.json").read_text())
 
 
+def test_no_class_is_a_formula_in_the_matrix(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("map,reference\n=1+1,=1+1\n@x,=1+1\n")
+    (tmp_path / "s.csv").write_text("stratum,n_pixels,area_ha\n=1+1,100,9\n@x,100,9\n")
+    given = [str(tmp_path / "p.csv"), "--strata", str(tmp_path / "s.csv"), "-o", str(tmp_path / "e.csv")]
+    assert run(["estimate", *given, "--matrix", str(tmp_path / "m.csv")]) == 0
+    assert (tmp_path / "m.csv").read_text() == "map,'=1+1,'@x\n'=1+1,1,0\n'@x,1,0\n"
+
+
 def test_inputs_are_no_outputs_and_formats_are_those_named(points: list[str], tmp_path: Path) -> None:
     assert run(["estimate", *points, "-o", points[0], "--overwrite"]) == 4
     assert run(["estimate", *points, "-o", points[2], "--overwrite"]) == 4

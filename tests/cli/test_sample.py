@@ -171,6 +171,13 @@ def test_neyman_and_the_size_for_a_standard_error(mask: Path, tmp_path: Path, ca
     assert spread["bare"] / spread["tree"] == pytest.approx((0.6 * 0.4 / (0.9 * 0.1)) ** 0.5, rel=0.05)
 
 
+def test_numbers_beyond_all_bounds_are_the_whole_map_or_one_stratum(mask: Path, tmp_path: Path) -> None:
+    made = geoseg.sample(mask, tmp_path / "a.gpkg", standard_error=1e-300, users_accuracy=0.8)
+    assert made.total == (VALUES > 0).sum() == sum(s.n_pixels for s in made.strata)
+    (one,) = geoseg.sample(mask, tmp_path / "b.gpkg", total=30, group_below=1e300).strata
+    assert one.n_pixels == made.total
+
+
 def test_the_minimum_of_a_class_is_kept(mask: Path, tmp_path: Path) -> None:
     found = geoseg.sample(mask, tmp_path / "s.gpkg", total=300, min_per_class=90)
     assert min(s.sampled for s in found.strata) == 90
@@ -256,7 +263,8 @@ def test_errors_are_one_line(mask: Path, change: Path, tmp_path: Path, capsys) -
         ([m, out, *total, "--buffer", "0"], 2, "USAGE"), ([m, out, *total, "--buffer", "nanm"], 2, "USAGE"),
         ([m, out, *total, "--buffer", "100km"], 2, "USAGE"), ([m, out, *total, "--buffer", "900000m"], 2, "BUFFER"),
         ([m, out, *total, "--buffer", "4m"], 2, "BUFFER"), ([m, out, *total, "--buffer-around", "tree"], 2, "SETTING"),
-        ([c, out, "--total", "99999999999"], 2, "SETTING"),
+        ([c, out, "--total", "99999999999"], 2, "SETTING"), ([m, str(tmp_path / "a;b.gpkg"), *total], 2, "NAME"),
+        ([m, str(tmp_path / "a\nb.gpkg"), *total], 2, "NAME"),
     ]:  # fmt: skip
         assert run(["sample", *args]) == code, args
         err = capsys.readouterr().err

@@ -125,6 +125,8 @@ def test_a_cluster_that_dies_while_it_is_asked_is_a_lost_cluster(victim):
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(UsageError, match="WORKERS"):
         connect(ClusterSettings(-1))
+    with pytest.raises(UsageError, match=r"WORKERS: 10{20}: this machine can hold \d+ worker processes"):
+        connect(ClusterSettings(10**20))
 
 
 def free_port() -> int:

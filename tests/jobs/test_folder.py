@@ -56,6 +56,14 @@ def test_an_input_is_never_replaced(tmp_path: Path) -> None:
     make(tmp_path / "out", "a.txt", "run.json", overwrite=True, inputs=(tmp_path / "out" / "other.tif", tmp_path))
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\x7fb"])
+def test_names_that_gdal_would_change_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="NAME"):
+        make(tmp_path / name, "run.json")
+    assert not list(tmp_path.iterdir())
+    make(tmp_path / "a; b ö", "run.json")
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(UsageError, match="OUT"):
