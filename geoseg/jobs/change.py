@@ -28,7 +28,7 @@ from geoseg.compare.transition import TransitionCounter, Transitions
 from geoseg.errors import InputRefused, UsageError
 from geoseg.grid.geobox import Window
 from geoseg.jobs.change_products import ChangeFacts, write_products
-from geoseg.jobs.folder import run_folder
+from geoseg.jobs.folder import COMPARISONS, run_folder
 from geoseg.jobs.sieve import by_value, minimum_of
 from geoseg.jobs.steps import Report, Steps, workforce
 from geoseg.legend import Legend
@@ -39,10 +39,7 @@ from geoseg.vector.lattice import lattice_of
 from geoseg.vector.threads import InOrder
 from geoseg.vector.zones import read_zones
 
-NAMES = (
-    "change.tif", "change.tif.aux.xml", "change.qml", "transitions.csv", "zones.csv", "polygons.gpkg", "item.json",
-    "report.html", "run.json",
-)  # fmt: skip
+NAMES = COMPARISONS["change.tif"]
 """What a run may leave."""
 
 _PICTURE = 1024

@@ -19,7 +19,7 @@ from geoseg.compare.images import ImagePair, pair_images
 from geoseg.compare.magnitude import LARGEST, STEP, Measured
 from geoseg.compare.shift import MapShift, refuse_shift, shift_notes
 from geoseg.compare.threshold import Decision, decide
-from geoseg.jobs.folder import run_folder
+from geoseg.jobs.folder import COMPARISONS, run_folder
 from geoseg.jobs.image_products import (
     CHANGED,
     LEGEND,
@@ -36,10 +36,7 @@ from geoseg.raster.scene import Scene, open_scene
 from geoseg.report.words import area, number, percent
 from geoseg.vector.measure import ClassArea
 
-NAMES = (
-    "magnitude.tif", "pvalue.tif", "direction.tif", "change.tif", "change.tif.aux.xml", "change.qml",
-    "areas.csv", "polygons.gpkg", "item.json", "report.html", "run.json",
-)  # fmt: skip
+NAMES = COMPARISONS["magnitude.tif"]
 """What a comparison may leave."""
 
 

@@ -16,6 +16,22 @@ from geoseg.raster.files import complete_or_absent
 
 LAST = "run.json"
 
+_PAGES = ("item.json", "report.html", LAST)
+COMPARISONS = {
+    "change.tif": (
+        "change.tif", "change.tif.aux.xml", "change.qml", "transitions.csv", "zones.csv", "polygons.gpkg", *_PAGES,
+    ),
+    "magnitude.tif": (
+        "magnitude.tif", "pvalue.tif", "direction.tif", "change.tif", "change.tif.aux.xml", "change.qml", "areas.csv",
+        "polygons.gpkg", *_PAGES,
+    ),
+    "trajectory.tif": (
+        "trajectory.tif", "trajectory.tif.aux.xml", "trajectory.qml", "first_change.tif", "last_change.tif",
+        "n_changes.tif", "trajectories.csv", "transitions.csv", *_PAGES,
+    ),
+}  # fmt: skip
+"""What comparisons of two maps, two images and more maps may leave, by the raster that tells them apart."""
+
 
 @contextmanager
 def run_folder(
@@ -26,7 +42,8 @@ def run_folder(
     Parameters
     ----------
     names
-        Every name that such a run may leave; ``run.json``, which the body has to write, is one.
+        Every name that such a run may leave; ``run.json``, which the body has to write, is one. A comparison also
+        replaces what another kind of :data:`COMPARISONS` left.
     inputs
         What is read; never replaced, whatever ``overwrite`` says.
 
@@ -39,6 +56,7 @@ def run_folder(
     """
     folder = Path(out)
     refuse_name(folder)
+    names = _with_others(folder, names)
     if folder.exists() and not folder.is_dir():
         raise UsageError.of("OUT", folder, "is a file", "Name a folder for the outputs")
     _spare(folder, names, inputs)
@@ -56,6 +74,16 @@ def run_folder(
     finally:
         if new and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _with_others(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The names, and those of another kind of comparison that is there: files of two runs side by side mislead."""
+    others = (
+        [made for raster, made in COMPARISONS.items() if (folder / raster).exists()]
+        if set(names) & set(COMPARISONS)
+        else []
+    )
+    return tuple(dict.fromkeys([*names, *(name for made in others for name in made)]))
 
 
 def _spare(folder: Path, names: Sequence[str], inputs: Iterable[str | Path | None]) -> None:

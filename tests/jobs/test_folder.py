@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from geoseg.errors import Conflict, UsageError
-from geoseg.jobs.folder import run_folder
+from geoseg.jobs.folder import COMPARISONS, run_folder
+from geoseg.jobs.trajectory_products import NAMES as SERIES
 
 NAMES = ("a.txt", "b.txt", "run.json")
 
@@ -54,6 +56,25 @@ def test_an_input_is_never_replaced(tmp_path: Path) -> None:
         with pytest.raises(Conflict, match="INPUT"):
             make(tmp_path / "out", "a.txt", "run.json", overwrite=True, inputs=(given,))
     make(tmp_path / "out", "a.txt", "run.json", overwrite=True, inputs=(tmp_path / "out" / "other.tif", tmp_path))
+
+
+def test_one_kind_of_comparison_leaves_nothing_of_another(tmp_path: Path) -> None:
+    for kind, other in itertools.permutations(COMPARISONS.values(), 2):
+        out = tmp_path / f"{kind[0]}-{other[0]}"
+        (out / "mine").mkdir(parents=True)
+        for names in (kind, other):
+            with run_folder(out, names, inputs=[], overwrite=names is other) as folder:
+                for name in names:
+                    (folder / name).write_text(names[0])
+        assert set(listing(out)) == {*other, "mine"}
+        assert {path.read_text() for path in out.iterdir() if path.is_file()} == {other[0]}
+    assert set(COMPARISONS["trajectory.tif"]) == set(SERIES)
+
+
+def test_a_comparison_beside_a_map_leaves_the_map(tmp_path: Path) -> None:
+    (tmp_path / "areas.csv").write_text("of the map")
+    make(tmp_path, "change.tif", "run.json", overwrite=True)
+    assert listing(tmp_path) == ["areas.csv", "change.tif", "run.json"]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\x7fb"])
