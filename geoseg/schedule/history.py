@@ -1,0 +1,58 @@
+"""History: what ran, when and how it ended; kept by rule, then forgotten."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+from typing import Any
+
+from geoseg.schedule import rows
+from geoseg.schedule.clock import to_text
+from geoseg.schedule.values import ENDED, Entry, Slot, SlotState
+
+_ENDED = ", ".join(f"'{state}'" for state in ENDED)
+
+
+def entries(
+    connection: sqlite3.Connection, job: int | None, limit: int, states: tuple[SlotState, ...]
+) -> tuple[Entry, ...]:
+    """The latest slots, newest first."""
+    wanted = ["1"] + ["slots.job = ?"] * (job is not None)
+    wanted += [f"slots.state IN ({', '.join('?' * len(states))})"] * bool(states)
+    text = f"{rows.SLOTS} WHERE {' AND '.join(wanted)} ORDER BY slots.due DESC, slots.id DESC LIMIT ?"
+    values: list[Any] = [*([job] if job is not None else []), *states, limit]
+    return tuple(entry(connection, rows.slot_of(row)) for row in connection.execute(text, values).fetchall())
+
+
+def entry(connection: sqlite3.Connection, slot: Slot) -> Entry:
+    """A slot with its run and attempts."""
+    run = rows.run_of(connection, slot.id)
+    if run is None:
+        return Entry(slot, None, ())
+    found = connection.execute("SELECT * FROM attempts WHERE run = ? ORDER BY number", (run.id,))
+    return Entry(slot, run, tuple(map(rows.attempt, found)))
+
+
+def prune(connection: sqlite3.Connection, now: datetime) -> tuple[str, ...]:
+    """Drop ended slots beyond what their job keeps, never its latest; the paths of their logs."""
+    logs: list[str] = []
+    for job in map(rows.job, connection.execute("SELECT * FROM jobs").fetchall()):
+        days = job.settings.keep_days
+        oldest = to_text(now - timedelta(days=days)) if days is not None else ""
+        beyond = (
+            "slots.id IN (SELECT id FROM (SELECT id, due, row_number() OVER (ORDER BY due DESC, id DESC) AS place FROM slots"
+            f" WHERE job = ? AND state IN ({_ENDED})) WHERE place > ? OR (place > 1 AND due < ?))"
+        )
+        values = (job.id, job.settings.keep_runs, oldest)
+        logs += logs_of(connection, beyond, values)
+        connection.execute(f"DELETE FROM slots WHERE {beyond}", values)
+    return tuple(logs)
+
+
+def logs_of(connection: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> tuple[str, ...]:
+    """Paths of the logs and progress files of some slots."""
+    text = (
+        "SELECT attempts.log, attempts.progress FROM attempts JOIN runs ON runs.id = attempts.run"
+        f" JOIN slots ON slots.id = runs.slot WHERE {which}"
+    )
+    return tuple(path for row in connection.execute(text, values) for path in row)
