@@ -22,17 +22,21 @@ from geoseg.errors import UsageError
 CatchUp = Literal["skip", "last", "all"]
 
 MOST_COUNTED = 1000
-"""Missed slots are counted, and with ``all`` caught up, to this number; of more the latest."""
+"""Slots of a time without service are counted, and with ``all`` caught up, to this number: the latest."""
 _LONGEST = 200  # characters of an expression
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a span of time brings: slots to run, oldest first, and how many are not run, of which ``last_missed`` is the latest."""
+    """What a span of time brings: slots to run, oldest first, and how many are not run, of which ``last_missed`` is the latest.
+
+    ``more``: there were still older ones, which nobody counted.
+    """
 
     run: tuple[datetime, ...] = ()
     missed: int = 0
     last_missed: datetime | None = None
+    more: bool = False
 
 
 @lru_cache(maxsize=256)
@@ -80,43 +84,34 @@ def following(cron: str, timezone: str, after: datetime, count: int) -> tuple[da
     return tuple(islice(slots(cron, timezone, after, after + timedelta(days=366 * 50)), count))
 
 
-def latest(cron: str, timezone: str, after: datetime, until: datetime) -> datetime | None:
-    """The last slot in ``after < slot <= until``: looked for backwards in widening spans, so that years cost no more than days."""
-    span = timedelta(hours=1)
+def latest(cron: str, timezone: str, span: tuple[datetime, datetime], count: int) -> tuple[datetime, ...]:
+    """The last ``count`` slots in ``after < slot <= until``: looked for backwards in widening spans, so that years cost no more than days."""
+    after, until = span
+    back = timedelta(hours=1)
     while True:
-        start = max(after, until - span)
-        found = None
-        for found in slots(cron, timezone, start, until):  # noqa: B007 - the last one is wanted
-            pass
-        if found is not None or start <= after:
-            return found
-        span *= 4
+        start = max(after, until - back)
+        found = tuple(slots(cron, timezone, start, until))
+        if len(found) >= count or start <= after:
+            return found[-count:]
+        back *= 4
 
 
 def due(cron: str, timezone: str, span: tuple[datetime, datetime], catch_up: CatchUp, grace: timedelta) -> Due:
     """Which slots of ``(after, now]`` are to be run.
 
-    ``skip``: the latest, unless it is later than ``grace``; ``last``: the latest, however late; ``all``: each of them. At most
-    :data:`MOST_COUNTED` are looked at one by one; with more, the latest are run and ``missed`` counts no further.
+    ``skip``: the latest, unless it is later than ``grace``; ``last``: the latest, however late; ``all``: each of them, at most
+    :data:`MOST_COUNTED`.
     """
-    after, now = span
-    early = tuple(islice(slots(cron, timezone, after, now), MOST_COUNTED + 1))
-    if not early:
+    found = latest(cron, timezone, span, MOST_COUNTED + 1)
+    more, found = len(found) > MOST_COUNTED, found[-MOST_COUNTED:]
+    if not found:
         return Due()
-    last = early[-1] if len(early) <= MOST_COUNTED else latest(cron, timezone, after, now)
-    assert last is not None
     if catch_up == "all":
-        if len(early) <= MOST_COUNTED:
-            return Due(early)
-        return Due((last,), MOST_COUNTED, _before(cron, timezone, after, last))
-    if catch_up == "last" or now - last <= grace:
-        before = _before(cron, timezone, after, last) if len(early) > 1 else None
-        return Due((last,), len(early) - 1, before)
-    return Due((), len(early), last)
-
-
-def _before(cron: str, timezone: str, after: datetime, slot: datetime) -> datetime | None:
-    return latest(cron, timezone, after, slot - timedelta(microseconds=1))
+        before = latest(cron, timezone, (span[0], found[0] - timedelta(microseconds=1)), 1) if more else ()
+        return Due(found, len(before), before[0] if before else None, more)
+    if catch_up == "last" or span[1] - found[-1] <= grace:
+        return Due(found[-1:], len(found) - 1, found[-2] if len(found) > 1 else None, more)
+    return Due((), len(found), found[-1], more)
 
 
 def _expression(cron: str, start: datetime) -> CronSim:

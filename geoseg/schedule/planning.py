@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from geoseg.errors import UsageError
 from geoseg.schedule import rows
-from geoseg.schedule.calendar import MOST_COUNTED, due
+from geoseg.schedule.calendar import due
 from geoseg.schedule.clock import to_text
 from geoseg.schedule.values import Job, Slot, SlotKind, SlotState, Stop
 
@@ -165,8 +165,8 @@ def _plan(connection: sqlite3.Connection, job: Job, now: datetime) -> None:
     span = (min(job.planned, now), now)  # a clock that was set back plans no slot twice: they are there by their keys
     found = due(settings.cron, settings.timezone, span, settings.catch_up, timedelta(seconds=settings.grace))
     if found.last_missed is not None:
-        count = f"more than {MOST_COUNTED}" if found.missed > MOST_COUNTED else str(found.missed)
-        note = f"{count} slot{'s' if found.missed > 1 else ''} missed: no service was there, or the job was paused"
+        count = f"{found.missed} {'or more ' if found.more else ''}slot{'s' if found.missed > 1 or found.more else ''}"
+        note = f"{count} missed: no service was there, or the job was paused"
         insert(connection, job, New(_key(found.last_missed), "cron", found.last_missed, (), "missed", note), now)
     for instant in found.run:
         insert(connection, job, New(_key(instant), "cron", instant), now)
