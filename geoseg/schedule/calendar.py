@@ -85,7 +85,7 @@ def following(cron: str, timezone: str, after: datetime, count: int) -> tuple[da
 
 
 def latest(cron: str, timezone: str, span: tuple[datetime, datetime], count: int) -> tuple[datetime, ...]:
-    """The last ``count`` slots in ``after < slot <= until``: looked for backwards in widening spans, so that years cost no more than days."""
+    """The last ``count`` slots in ``after < slot <= until``, looked for backwards: years cost no more than days."""
     after, until = span
     back = timedelta(hours=1)
     while True:

@@ -25,12 +25,11 @@ def entries(
 
 
 def entry(connection: sqlite3.Connection, slot: Slot) -> Entry:
-    """A slot with its run and attempts."""
+    """A slot with its run, attempts and notices."""
     run = rows.run_of(connection, slot.id)
-    if run is None:
-        return Entry(slot, None, ())
-    found = connection.execute("SELECT * FROM attempts WHERE run = ? ORDER BY number", (run.id,))
-    return Entry(slot, run, tuple(map(rows.attempt, found)))
+    attempts = connection.execute("SELECT * FROM attempts WHERE run = ? ORDER BY number", (run.id if run else -1,))
+    notices = connection.execute("SELECT * FROM notices WHERE slot = ? ORDER BY at, key", (slot.id,))
+    return Entry(slot, run, tuple(map(rows.attempt, attempts)), tuple(map(rows.notice, notices)))
 
 
 def prune(connection: sqlite3.Connection, now: datetime) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from typing import Any
 from geoseg.errors import InputRefused
 from geoseg.schedule.clock import from_text
 from geoseg.schedule.settings import JobSettings
-from geoseg.schedule.values import Attempt, Job, Run, Slot
+from geoseg.schedule.values import Attempt, Job, Notice, Run, Service, Slot
 
 SLOTS = "SELECT slots.*, jobs.name AS job_name FROM slots JOIN jobs ON jobs.id = slots.job"
-_TIMES = {"due", "not_before", "created", "planned", "started", "ended", "heartbeat", "lease_until"}
+_TIMES = {"at", "until", "due", "not_before", "created", "planned", "started", "ended", "heartbeat", "lease_until"}
 
 
 def job(row: sqlite3.Row) -> Job:
@@ -38,6 +38,16 @@ def run(row: sqlite3.Row) -> Run:
 def attempt(row: sqlite3.Row) -> Attempt:
     """An attempt."""
     return Attempt(**_values(Attempt, row))
+
+
+def notice(row: sqlite3.Row) -> Notice:
+    """A notice."""
+    return Notice(**_values(Notice, row))
+
+
+def service(row: sqlite3.Row) -> Service:
+    """A service."""
+    return Service(**_values(Service, row))
 
 
 def job_named(connection: sqlite3.Connection, name: str) -> Job:
@@ -82,6 +92,6 @@ def run_of(connection: sqlite3.Connection, slot: int) -> Run | None:
     return None if row is None else run(row)
 
 
-def _values(kind: type[Slot | Run | Attempt], row: sqlite3.Row) -> dict[str, Any]:
+def _values(kind: type[Slot | Run | Attempt | Notice | Service], row: sqlite3.Row) -> dict[str, Any]:
     known = {field.name: row[field.name] for field in fields(kind)}
     return {name: from_text(value) if name in _TIMES and value else value for name, value in known.items()}

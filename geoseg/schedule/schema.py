@@ -35,5 +35,13 @@ _FIRST = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_SERVICES_AND_NOTICES = (
+    "CREATE TABLE services (owner TEXT PRIMARY KEY, started TEXT NOT NULL, until TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    """CREATE TABLE notices (
+        slot INTEGER NOT NULL REFERENCES slots ON DELETE CASCADE, key TEXT NOT NULL, at TEXT NOT NULL, text TEXT NOT NULL,
+        PRIMARY KEY (slot, key)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SERVICES_AND_NOTICES)
 """``MIGRATIONS[n]`` leads from version n to n + 1. Steps that were released are never edited, only added to."""

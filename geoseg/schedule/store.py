@@ -15,7 +15,7 @@ from geoseg.schedule.calendar import check
 from geoseg.schedule.clock import Clock, SystemClock, to_text
 from geoseg.schedule.database import Database
 from geoseg.schedule.settings import JobSettings
-from geoseg.schedule.values import ENDED, Entry, Job, Lease, Outcome, Slot, SlotState, Stop
+from geoseg.schedule.values import ENDED, Entry, Job, Lease, Outcome, Service, Slot, SlotState, Stop
 
 
 class JobStore:
@@ -44,8 +44,8 @@ class JobStore:
 
     # Jobs
 
-    def add(self, settings: JobSettings) -> Job:
-        """Add a job; its calendar begins now.
+    def add(self, settings: JobSettings, *, overwrite: bool = False) -> Job:
+        """Add a job; its calendar begins now. With ``overwrite`` a job of this name gets the settings and keeps its history.
 
         Raises
         ------
@@ -58,11 +58,15 @@ class JobStore:
         check(settings.cron or "0 0 * * *", settings.timezone, now)
         values: dict[str, Any] = {**settings.model_dump(), "created": to_text(now), "planned": to_text(now)}
         marks = ", ".join(f":{name}" for name in values)
+        text = f"INSERT INTO jobs ({', '.join(values)}) VALUES ({marks})"
+        if overwrite:
+            kept = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("name", "created"))
+            text += f" ON CONFLICT (name) DO UPDATE SET {kept}"
         with self.database.write() as connection:
             try:
-                connection.execute(f"INSERT INTO jobs ({', '.join(values)}) VALUES ({marks})", values)
+                connection.execute(text, values)
             except sqlite3.IntegrityError:
-                remedy = "Choose another name, or remove that job first"
+                remedy = "Choose another name, or add --overwrite to change it"
                 raise Conflict.of("EXISTS", settings.name, "a job of this name is there", remedy) from None
             return rows.job_named(connection, settings.name)
 
@@ -135,7 +139,8 @@ class JobStore:
     def due(self) -> tuple[Slot, ...]:
         """What could start now, by priority, then time: calendars are turned into slots first, overlaps and lost runs settled.
 
-        Slots of which a service died are among them: claiming one takes its run over.
+        Slots of which a service died are among them: claiming one takes its run over. A service that was suspended should give
+        its heartbeats before it asks, else it finds its own runs lost.
         """
         now = self.clock.now()
         with self.database.write() as connection:
@@ -190,6 +195,34 @@ class JobStore:
         with self.database.write() as connection:
             leases.end(connection, lease, now, leases.Ending("handed over", None, message[:2000], ""))
             return leases.wait_again(connection, lease, now)
+
+    # Services and notices
+
+    def check_in(self, owner: str, *, until: timedelta) -> None:
+        """Say that a service looks after the store for that long, so that people see whether one does."""
+        now = self.clock.now()
+        text = "INSERT INTO services VALUES (?, ?, ?) ON CONFLICT (owner) DO UPDATE SET until = excluded.until"
+        with self.database.write() as connection:
+            connection.execute("DELETE FROM services WHERE until < ? AND owner != ?", (to_text(now), owner[:200]))
+            connection.execute(text, (owner[:200], to_text(now), to_text(now + until)))
+
+    def check_out(self, owner: str) -> None:
+        """Say that a service has ended."""
+        with self.database.write() as connection:
+            connection.execute("DELETE FROM services WHERE owner = ?", (owner[:200],))
+
+    def services(self) -> tuple[Service, ...]:
+        """The services that look after the store now."""
+        with self.database.read() as connection:
+            text = "SELECT * FROM services WHERE until >= ? ORDER BY started, owner"
+            return tuple(map(rows.service, connection.execute(text, (to_text(self.clock.now()),))))
+
+    def note(self, slot: int, key: str, text: str) -> bool:
+        """Write down what is told to somebody about a slot; False when ``key`` was written down before: then tell nobody again."""
+        values = (slot, key[:200], to_text(self.clock.now()), text[:2000])
+        with self.database.write() as connection:
+            rows.slot(connection, slot)
+            return connection.execute("INSERT OR IGNORE INTO notices VALUES (?, ?, ?, ?)", values).rowcount > 0
 
     # History
 

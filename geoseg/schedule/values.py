@@ -106,9 +106,28 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What was told to somebody about a slot, or what happened to it, once for each key."""
+
+    key: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the history: a slot, and how it went."""
 
     slot: Slot
     run: Run | None
     attempts: tuple[Attempt, ...]
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that looks after the store's jobs, until then unless it says so again."""
+
+    owner: str
+    started: datetime
+    until: datetime
