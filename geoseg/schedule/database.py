@@ -14,6 +14,7 @@ from typing import Self
 from geoseg.errors import Conflict, GeosegError, InputRefused, ResourceError, UsageError
 from geoseg.schedule.schema import APPLICATION, MIGRATIONS
 
+_DAMAGE = ("no such table", "no such column", "cannot be read", "decode to UTF-8", "malformed")
 _WAIT = 10.0  # seconds for another process's write; ours take milliseconds
 
 
@@ -178,7 +179,7 @@ def _known(error: sqlite3.Error, path: Path) -> GeosegError:
         return Conflict.of("LOCKED", path, what, "Try again; if it stays, look for a process that holds the file")
     if code == sqlite3.SQLITE_NOTADB:
         return InputRefused.of("STORE", path, "is not a store of jobs", "Choose another file by --store")
-    if code == sqlite3.SQLITE_CORRUPT or "no such table" in str(error) or "no such column" in str(error):
+    if code == sqlite3.SQLITE_CORRUPT or any(sign in str(error) for sign in _DAMAGE):
         what = f"the store is damaged ({error})"
         return InputRefused.of("STORE", path, what, "Restore it from a copy, or move it away and add the jobs again")
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):

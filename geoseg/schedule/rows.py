@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -17,17 +19,27 @@ SLOTS = "SELECT slots.*, jobs.name AS job_name FROM slots JOIN jobs ON jobs.id =
 _TIMES = {"at", "until", "due", "not_before", "created", "planned", "started", "ended", "heartbeat", "lease_until"}
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Say of a row that cannot be a value that the store is damaged: SQLite itself has no eye for that."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise sqlite3.DatabaseError(f"a row cannot be read: {' '.join(str(error).split())[:200]}") from None
+
+
 def job(row: sqlite3.Row) -> Job:
-    """A job; its settings were checked when it was added."""
-    values = {name: row[name] for name in JobSettings.model_fields}
-    settings = JobSettings.model_construct(**values)
-    return Job(row["id"], settings, bool(row["paused"]), from_text(row["created"]), from_text(row["planned"]))
+    """A job."""
+    with _readable():
+        settings = JobSettings(**{name: row[name] for name in JobSettings.model_fields})
+        return Job(row["id"], settings, bool(row["paused"]), from_text(row["created"]), from_text(row["planned"]))
 
 
 def slot_of(row: sqlite3.Row) -> Slot:
     """A slot of :data:`SLOTS`."""
     values = _values(Slot, row)
-    return Slot(**{**values, "job": row["job_name"], "scenes": tuple(json.loads(row["scenes"]))})
+    with _readable():
+        return Slot(**{**values, "job": row["job_name"], "scenes": tuple(json.loads(row["scenes"]))})
 
 
 def run(row: sqlite3.Row) -> Run:
@@ -94,4 +106,5 @@ def run_of(connection: sqlite3.Connection, slot: int) -> Run | None:
 
 def _values(kind: type[Slot | Run | Attempt | Notice | Service], row: sqlite3.Row) -> dict[str, Any]:
     known = {field.name: row[field.name] for field in fields(kind)}
-    return {name: from_text(value) if name in _TIMES and value else value for name, value in known.items()}
+    with _readable():
+        return {name: from_text(value) if name in _TIMES and value else value for name, value in known.items()}

@@ -35,9 +35,7 @@ def by_real_minutes(
     return [m for m, seen in fits if seen.minute in minute_of and seen.hour in hour_of]
 
 
-def by_the_day(
-    minute_of: set[int], hour_of: set[int], zone: str, span: tuple[datetime, datetime]
-) -> list[datetime]:
+def by_the_day(minute_of: set[int], hour_of: set[int], zone: str, span: tuple[datetime, datetime]) -> list[datetime]:
     """What fixed times mean: each once a day; the first of two, and the end of the gap for one that is left out."""
     local = ZoneInfo(zone)
     after, until = span

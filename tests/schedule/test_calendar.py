@@ -1,6 +1,7 @@
 """The calendar: daylight saving by a slow and obvious reference, weekdays, catching up, and what is refused."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,9 @@ def test_fixed_times_come_once_a_day_on_the_days_of_daylight_saving(
 ) -> None:
     zone, at = change
     span = (at + start, at + start + 2 * DAY)
-    assert times(f"{listed(minute_of)} {listed(hour_of)} * * *", zone, span) == by_the_day(minute_of, hour_of, zone, span)
+    assert times(f"{listed(minute_of)} {listed(hour_of)} * * *", zone, span) == by_the_day(
+        minute_of, hour_of, zone, span
+    )
 
 
 @given(around, sets, hours, offset)
@@ -60,14 +63,16 @@ def test_slots_of_a_span_are_those_of_its_parts(
     zone, at = change
     begin = at + start
     edges = [begin, *(begin + timedelta(seconds=cut) for cut in sorted(cuts)), begin + 3 * DAY]
-    parts = [slot for span in zip(edges, edges[1:], strict=False) for slot in times(cron, zone, span)]
+    parts = [slot for span in pairwise(edges) for slot in times(cron, zone, span)]
     assert parts == times(cron, zone, (edges[0], edges[-1]))
 
 
 def test_a_time_that_is_left_out_runs_after_the_gap_and_one_that_comes_twice_runs_once() -> None:
     spring, autumn = CHANGES["Europe/Berlin"]
     assert times("30 2 * * *", "Europe/Berlin", (spring - DAY / 2, spring + DAY / 2)) == [spring]
-    assert times("30 2 * * *", "Europe/Berlin", (autumn - DAY / 2, autumn + DAY / 2)) == [autumn - timedelta(minutes=30)]
+    assert times("30 2 * * *", "Europe/Berlin", (autumn - DAY / 2, autumn + DAY / 2)) == [
+        autumn - timedelta(minutes=30)
+    ]
     spring, autumn = CHANGES["America/New_York"]
     assert times("30 2 * * *", "America/New_York", (spring - DAY / 2, spring + DAY / 2)) == [spring]
     assert times("30 1 * * *", "America/New_York", (autumn - DAY / 2, autumn + DAY / 2)) == [
@@ -87,7 +92,9 @@ def test_weekdays_are_crons(day: str, weekday: int) -> None:
     assert len(found) >= 8 and {slot.weekday() for slot in found} == {weekday}
 
 
-@given(st.integers(0, 400), st.integers(0, 400), st.sampled_from(["* * * * *", "*/7 3 * * *", "30 2 * * *", "0 6 1 * *"]))
+@given(
+    st.integers(0, 400), st.integers(0, 400), st.sampled_from(["* * * * *", "*/7 3 * * *", "30 2 * * *", "0 6 1 * *"])
+)
 def test_the_latest_is_the_last_of_all(start: int, length: int, cron: str) -> None:
     after = datetime(2026, 3, 20, 0, 0, 13, tzinfo=UTC) + timedelta(hours=start)
     until = after + timedelta(hours=length / 10)
@@ -131,7 +138,7 @@ def test_what_is_caught_up_is_as_the_job_says(catch_up: calendar.CatchUp, late: 
     ],
 )  # fmt: skip
 def test_a_wrong_calendar_is_refused_in_one_line(cron: str) -> None:
-    with pytest.raises(UsageError, match="^CRON: ") as refused:
+    with pytest.raises(UsageError, match=r"^CRON: ") as refused:
         calendar.check(cron, "UTC", datetime(2026, 1, 1, tzinfo=UTC))
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 400
 
@@ -144,9 +151,11 @@ def test_any_text_is_a_calendar_or_refused(cron: str) -> None:
         assert error.code == "CRON"
 
 
-@pytest.mark.parametrize("name", ["", "Europe/Berln", "../../etc/passwd", "/etc/passwd", "Europe", "a\0b", "x" * 10000, "é"])
+@pytest.mark.parametrize(
+    "name", ["", "Europe/Berln", "../../etc/passwd", "/etc/passwd", "Europe", "a\0b", "x" * 10000, "é"]
+)
 def test_a_wrong_zone_is_refused_in_one_line(name: str) -> None:
-    with pytest.raises(UsageError, match="^TIMEZONE: ") as refused:
+    with pytest.raises(UsageError, match=r"^TIMEZONE: ") as refused:
         calendar.zone(name)
     assert len(str(refused.value)) < 400
 
