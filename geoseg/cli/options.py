@@ -302,7 +302,28 @@ def plan_options(command: Command) -> Command:
 # Running
 
 workers = click.option("--workers", type=COUNT, metavar="N", help="Local worker processes.")
-scheduler = click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, such as tcp://host:8786.")
+
+
+def cluster_options(command: Command) -> Command:
+    """Workers on other machines: the keys of :class:`geoseg.config.ClusterChoice` after ``workers``."""
+    return stack(
+        command,
+        click.option(
+            "--scheduler", metavar="ADDRESS", help="A running Dask scheduler, such as tls://host:8786."
+        ),
+        click.option("--tls-ca", type=PATH, metavar="FILE", help="Certificate of the scheduler's authority, PEM."),
+        click.option("--tls-cert", type=PATH, metavar="FILE", help="Certificate of this side, PEM."),
+        click.option("--tls-key", type=PATH, metavar="FILE", help="Key of --tls-cert, PEM."),
+        click.option(
+            "--insecure", is_flag=True,
+            help="Talk without TLS to a scheduler on another machine: whoever is on the way can run code.",
+        ),
+        click.option(
+            "--slurm", metavar="KEY=VALUE,...",
+            help="Start --workers jobs of SLURM: queue=gpu,cores=8,memory=16GiB,walltime=2:00:00,gpus=1.",
+        ),
+    )  # fmt: skip
+
 
 # Outputs
 

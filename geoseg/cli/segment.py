@@ -50,7 +50,7 @@ def run_options(command: options.Command) -> options.Command:
             metavar="N",
             help="Local worker processes; 0: this process.",
         ),
-        options.scheduler,
+        options.cluster_options,
         click.option(
             "--work",
             type=options.PATH,

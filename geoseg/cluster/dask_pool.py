@@ -1,4 +1,4 @@
-"""DaskPool: blocks as futures on Dask workers; the only module that imports ``dask.distributed``.
+"""DaskPool: blocks as futures on the workers of a Dask cluster (``start.py``).
 
 Tasks carry a :class:`Block` (about 100 bytes); the job travels once, as a worker plugin, and reaches workers that join later.
 A few blocks a worker are in flight, so the client's memory does not grow with the scene.
@@ -12,34 +12,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-import signal
 import threading
 import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import resource_tracker
 from typing import Any, NoReturn, Self, TypeVar
 
 import dask
-from distributed import (
-    Client,
-    Future,
-    KilledWorker,
-    LocalCluster,
-    Nanny,
-    Scheduler,
-    SpecCluster,
-    WorkerPlugin,
-    get_worker,
-)
+from distributed import Client, Future, KilledWorker, WorkerPlugin, get_worker
 
 from geoseg.cluster.connect import ClusterSettings
 from geoseg.cluster.pool import Job, Outcome
+from geoseg.cluster.start import CONFIG
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.errors import ClusterLost, GeosegError, ResourceError
 from geoseg.grid.blocks import Block
@@ -52,34 +40,6 @@ IN_FLIGHT = 2 * (READ_AHEAD + 1)
 
 DEATHS = 3
 """A block that was at work when its worker died this often is given up."""
-
-_CONFIG = {
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.scheduler.no-workers-timeout": "45s",
-    "distributed.scheduler.worker-ttl": "120s",
-    "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
-    "distributed.comm.timeouts.connect": "20s",
-    "distributed.comm.timeouts.tcp": "30s",
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": False,
-    "distributed.admin.system-monitor.gil.enabled": False,
-    # What workers do to watch themselves takes 6 % of a processor each by default; blocks last seconds.
-    "distributed.admin.system-monitor.interval": "5s",
-    "distributed.admin.system-monitor.disk": False,
-    "distributed.admin.tick.interval": "500ms",
-    "distributed.worker.memory.monitor-interval": "5s",
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.low-level-log-length": 100,
-    "distributed.logging": {
-        "distributed": "critical",
-        "distributed.nanny": "critical",
-        "distributed.worker": "critical",
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +78,13 @@ class DaskPool:
 
     def __enter__(self) -> Self:
         """Start or reach the cluster and see that a worker is there that can take the work."""
-        self._client, self._cluster = self._start()
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(dask.config.set(CONFIG))  # also for what is read later: time-outs of new connections
+        try:
+            self._client, self._cluster = self._start()
+        except BaseException:
+            self._held.close()
+            raise
         try:
             self._first_workers()
         except BaseException:
@@ -128,14 +94,17 @@ class DaskPool:
 
     def __exit__(self, *exc: object) -> None:
         """Close what was started; a scheduler that was only reached goes on without our tasks."""
-        if self._cluster is not None:
-            self._client.close(timeout=2)
-            self._cluster.close(timeout=10)
-        else:
-            if self._client.status == "running" and self._installed:
-                with contextlib.suppress(OSError, TimeoutError):  # it may have died a moment ago
-                    self._client.unregister_worker_plugin(self._plugin)
-            self._client.close(timeout=2)
+        try:
+            if self._cluster is not None:
+                self._client.close(timeout=2)
+                self._cluster.close(timeout=10)
+            else:
+                if self._client.status == "running" and self._installed:
+                    with contextlib.suppress(OSError, TimeoutError):  # it may have died a moment ago
+                        self._client.unregister_worker_plugin(self._plugin)
+                self._client.close(timeout=2)
+        finally:
+            self._held.close()
 
     @property
     def workers(self) -> int:
@@ -323,69 +292,9 @@ class DaskPool:
             self._lost("the scheduler is gone")
 
     def _lost(self, what: str) -> NoReturn:
-        where = self._settings.scheduler or "local cluster"
-        raise ClusterLost.of("CLUSTER", where, what, "Finished blocks are kept; run the same command again")
-
-
-def local(workers: int) -> tuple[Client, Any]:
-    """Worker processes on this machine, bound to loopback, supervised, without a dashboard."""
-    with dask.config.set(_CONFIG):
-        with _deaf_to_interrupts():
-            cluster = LocalCluster(
-                n_workers=workers, threads_per_worker=READ_AHEAD, processes=True, host="127.0.0.1",
-                dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
-            )  # fmt: skip
-        return Client(cluster, set_as_default=False), cluster
-
-
-def local_cuda(devices: list[str]) -> tuple[Client, Any]:
-    """One supervised worker process for each CUDA device, each seeing only its own."""
-    with dask.config.set(_CONFIG):
-        workers = {
-            device: {
-                "cls": Nanny,
-                "options": {
-                    "nthreads": READ_AHEAD, "resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": device},
-                    "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": 50,
-                },
-            }
-            for device in devices
-        }  # fmt: skip
-        scheduler = {
-            "cls": Scheduler,
-            "options": {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"},
-        }
-        with _deaf_to_interrupts():
-            cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50)
-        return Client(cluster, set_as_default=False), cluster
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Block SIGINT in the threads, and so in the processes, that start inside; here it waits until the end.
-
-    Ctrl-C in a terminal goes to every process of the group: ours to act on, not the workers', who would print tracebacks.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # its first start unblocks SIGINT in the thread that needs it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def remote(address: str, patience: float) -> tuple[Client, None]:
-    """A client of the scheduler at ``address``."""
-    try:
-        with dask.config.set(_CONFIG):
-            return Client(address, timeout=min(patience, 20), set_as_default=False, direct_to_workers=False), None
-    except (OSError, TimeoutError, ValueError) as error:
         raise ClusterLost.of(
-            "CLUSTER", address, f"cannot reach the scheduler ({error})", "Check --scheduler and the network"
-        ) from None
+            "CLUSTER", self._settings.where, what, "Finished blocks are kept; run the same command again"
+        )
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

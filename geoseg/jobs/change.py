@@ -70,6 +70,7 @@ def change(
     *,
     settings: ChangeSettings | None = None,
     on_progress: Report | None = None,
+    cluster: ClusterSettings | None = None,
     **options: Any,
 ) -> ChangeResult:
     """Compare two class maps.
@@ -86,6 +87,8 @@ def change(
         :class:`ChangeSettings`, whole or as keywords: ``align=True``, ``min_area=1000``, ``tolerance=1``.
     on_progress
         Called after each tile with the step, the tiles that are done, and all.
+    cluster
+        Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
     Raises
     ------
@@ -103,7 +106,8 @@ def change(
             before, after, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
             assume_crs=settings.assume_crs,
         )  # fmt: skip
-        run = _Run(pair, settings, folder, on_progress or _silent)
+        cluster = cluster or ClusterSettings.of(settings, threads=settings.threads)
+        run = _Run(pair, settings, folder, on_progress or _silent, cluster)
         run.seconds["open"] = round(time.monotonic() - started, 3)
         made = run.go()
     return ChangeResult(Path(out), *made)
@@ -117,6 +121,7 @@ class _Run:
     settings: ChangeSettings
     folder: Path
     report: Report
+    cluster: ClusterSettings
     seconds: dict[str, float] = field(default_factory=dict)
 
     def go(self) -> tuple[Transitions, Transitions, dict[str, Any]]:
@@ -125,8 +130,8 @@ class _Run:
         zones = read_zones(s.zones, pair.geobox, field=s.zone_field) if s.zones else None
         shift = self.timed("shift", self.shift)
         errors = self.timed("errors", self.errors)
-        with connect(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as pool:
-            alone = not s.workers and s.scheduler is None
+        with connect(self.cluster) as pool:
+            alone = self.cluster.alone
             run: Map = partial(in_order, threads=s.threads) if alone else pool.in_order
             rules = Rules(s.tolerance, s.confidence_min, s.joint_min)
             step = step_for(pair.geobox.shape, _PICTURE)

@@ -25,6 +25,7 @@ from geoseg.compare.images import ImagePair, pair_images
 from geoseg.compare.magnitude import LARGEST, STEP, Measured
 from geoseg.compare.shift import MapShift
 from geoseg.compare.threshold import Decision, decide
+from geoseg.config import ClusterChoice
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.jobs.folder import run_folder
@@ -74,6 +75,7 @@ def compare_images(
     *,
     settings: ImageSettings | None = None,
     on_progress: Report | None = None,
+    cluster: ClusterSettings | None = None,
     **options: Any,
 ) -> ImageChangeResult:
     """Say where two images of one place differ by more than noise, without a model: a first look.
@@ -92,6 +94,8 @@ def compare_images(
         ``report.html``, ``run.json``.
     settings, options
         :class:`ImageSettings`, whole or as keywords: ``method="cva"``, ``false_alarm=1e-4``, ``min_area=5000``.
+    cluster
+        Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def compare_images(
     with run_folder(out, NAMES, inputs=inputs, overwrite=settings.overwrite) as folder:
         with run.step("open"):
             pair = pair_images(*scenes, align=settings.align)
-        with connect(ClusterSettings(settings.workers, settings.scheduler)) as pool:
+        with connect(cluster or ClusterSettings.of(settings)) as pool:
             with run.step("fit"):
                 fitted = fit(pair, settings.method, settings.sample, run.reported("fit", pool))
             with run.step("shift"):
@@ -177,7 +181,7 @@ def _record(
     pair: ImagePair, settings: ImageSettings, shift: MapShift | None, fitted: Fitted, decision: Decision
 ) -> dict[str, Any]:
     """What ``run.json`` says of the inputs and of how the threshold came about."""
-    told = settings.model_dump(mode="json", exclude={"overwrite", "workers", "scheduler"})
+    told = settings.model_dump(mode="json", exclude={"overwrite", *ClusterChoice.model_fields})
     key = json.dumps([geoseg.__version__, [scene.fingerprint for scene in pair.scenes], told], sort_keys=True)
     sides = {side: _side(scene) for side, scene in zip(("before", "after"), pair.scenes, strict=True)}
     return {

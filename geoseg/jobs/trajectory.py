@@ -67,6 +67,7 @@ def trajectory(
     *,
     settings: TrajectorySettings | None = None,
     on_progress: Report | None = None,
+    cluster: ClusterSettings | None = None,
     **options: Any,
 ) -> TrajectoryResult:
     """Follow every pixel through the class maps of several dates.
@@ -84,6 +85,8 @@ def trajectory(
         :class:`TrajectorySettings`, whole or as keywords: ``dates=("1985", "2000")``, ``flicker=True, errors=(0.9,)``.
     on_progress
         Called after each window with the step, the windows that are done, and all.
+    cluster
+        Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
     Raises
     ------
@@ -116,7 +119,8 @@ def trajectory(
     masks = tuple(f"mask_{label}.tif" for label in dates.labels) if settings.flicker else ()
     with run_folder(out, _names(out, masks), inputs=read, overwrite=settings.overwrite) as folder:
         facts = TrajectoryFacts(found, dates, settings, errors, notes=(note,) if note else ())
-        made = _Run(facts, folder, on_progress or _silent).go()
+        cluster = cluster or ClusterSettings.of(settings, threads=settings.threads)
+        made = _Run(facts, folder, on_progress or _silent, cluster).go()
     return TrajectoryResult(out, *made)
 
 
@@ -160,12 +164,13 @@ class _Run:
     facts: TrajectoryFacts
     folder: Path
     report: Report
+    cluster: ClusterSettings
 
     def go(self) -> tuple[Trajectories, tuple[Transitions, ...], dict[str, Any]]:
         facts, s, maps = self.facts, self.facts.settings, self.facts.maps
         facts.shifts = self.timed("shift", self.shifts)
-        with connect(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as pool:
-            alone = not s.workers and s.scheduler is None
+        with connect(self.cluster) as pool:
+            alone = self.cluster.alone
             run: Map = partial(in_order, threads=s.threads) if alone else pool.in_order
             if s.flicker and maps.legend.classes:
                 facts.naive = self.timed("survey", lambda: self.survey(run))
