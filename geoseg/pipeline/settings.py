@@ -167,6 +167,22 @@ class Pipeline(Settings):
         """The JSON schema, as :data:`SCHEMA` has it."""
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cls.model_json_schema()}
 
+    def with_scenes(self, files: Sequence[str]) -> Self:
+        """The same for these files or product folders, each a scene, in place of those that the file names."""
+        how = self.scenes.opening if self.scenes else {}
+        kept = {"name": self.scenes.name, "date": self.scenes.date} if self.scenes else {}
+        return self._with(scenes=Scenes.of(paths=tuple(files), **how, **kept))
+
+    def with_cluster(self, **chosen: Any) -> Self:
+        """The same on other workers."""
+        kinds = {"workers": 0, "scheduler": None}
+        return self._with(cluster=type(self.cluster).of(**(self.cluster.model_dump() | kinds | chosen)))
+
+    def _with(self, **changed: Any) -> Self:
+        made = self.model_copy(update=changed)
+        made._paths = self._paths
+        return made
+
     @property
     def paths(self) -> Paths:
         """How the file's paths are understood."""
@@ -174,8 +190,13 @@ class Pipeline(Settings):
 
     @property
     def opening(self) -> dict[str, Any]:
-        """How scenes are opened."""
-        return self.scenes.opening if self.scenes else {}
+        """How scenes are opened; a file of flags by its whole path."""
+        how = self.scenes.opening if self.scenes else {}
+        return how | {"quality": self._flags(how["quality"])} if "quality" in how else how
+
+    def _flags(self, rule: str) -> str:
+        file, _, values = rule.rpartition(":")
+        return f"{self._paths.at(file)}:{values}" if file and (self._paths.folder / file).is_file() else rule
 
 
 def _refuse_misplaced(document: Document) -> None:
