@@ -18,25 +18,31 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NoReturn, Self, TypeVar
 
 import dask
-from distributed import Client, Future, KilledWorker, WorkerPlugin, get_worker
+from distributed import Future, KilledWorker, WorkerPlugin, get_worker
 
+from geoseg.cluster import start
+from geoseg.cluster.admission import Makers, check_versions
 from geoseg.cluster.connect import ClusterSettings
 from geoseg.cluster.pool import Job, Outcome
-from geoseg.cluster.start import CONFIG
+from geoseg.cluster.upload import BundlePlugin, bundle_here, kept, name_of
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.errors import ClusterLost, GeosegError, ResourceError
 from geoseg.grid.blocks import Block
+from geoseg.model.bundle import Bundle
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 IN_FLIGHT = 2 * (READ_AHEAD + 1)
 """Blocks a worker that the scheduler knows of: those at work, and enough behind them that no worker waits for us."""
+
+REVIVE = 5.0
+"""Seconds between two looks at local workers that are to come back."""
 
 DEATHS = 3
 """A block that was at work when its worker died this often is given up."""
@@ -53,40 +59,62 @@ class _Carried:
 
 
 class JobPlugin(WorkerPlugin):
-    """Carries the job to each worker and keeps its worker object there."""
+    """Carries the job to each worker and keeps its worker object there; ``makers``: the versions that a worker must have."""
 
-    def __init__(self, name: str, job: Job) -> None:
+    def __init__(self, name: str, job: Job, makers: Makers | None = None) -> None:
         """Keep the job until a worker asks."""
         self.name = name
         self.job = job
+        self.makers = makers
 
     def setup(self, worker: Any) -> None:
-        """Make the worker's state; the network is loaded by the first block."""
-        self.block_worker = self.job.worker()
+        """Remember where this is; the worker's state is made by the first block, the network loaded."""
+        self.where = worker.address
+        self._making = threading.Lock()
+        self._made: Any = None
+
+    @property
+    def block_worker(self) -> Any:
+        """The worker's state; made once it is clear that a worker which joined late is as the others are."""
+        with self._making:
+            if self._made is None:
+                job: Any = self.job
+                if self.makers is not None:
+                    self.makers.refuse(Makers.here(), self.where)
+                    if isinstance(getattr(job, "bundle", None), Bundle):
+                        job = replace(job, bundle=bundle_here(job.bundle))
+                self._made = job.worker()
+            return self._made
 
 
 class DaskPool:
-    """A pool on a Dask cluster that ``start`` makes and the pool closes."""
+    """A pool on a Dask cluster that ``begin`` makes and the pool closes."""
 
-    def __init__(self, start: Callable[[], tuple[Client, Any]], settings: ClusterSettings) -> None:
+    def __init__(self, begin: Callable[[], start.Started], settings: ClusterSettings) -> None:
         """Keep how to start."""
-        self._start = start
+        self._begin = begin
         self._settings = settings
         self._name = f"geoseg-{uuid.uuid4().hex[:12]}"
         self._installed = 0
+        self._uploaded: list[str] = []
         self._seen = 0.0
+        self._revived = 0.0
 
     def __enter__(self) -> Self:
         """Start or reach the cluster and see that a worker is there that can take the work."""
         self._held = contextlib.ExitStack()
-        self._held.enter_context(dask.config.set(CONFIG))  # also for what is read later: time-outs of new connections
+        self._held.enter_context(
+            dask.config.set(start.CONFIG)
+        )  # also for what is read later: time-outs of new connections
         try:
-            self._client, self._cluster = self._start()
+            self._client, self._cluster = self._begin()
         except BaseException:
             self._held.close()
             raise
         try:
             self._first_workers()
+            if self.elsewhere:
+                check_versions(self)
         except BaseException:
             self.__exit__()
             raise
@@ -99,9 +127,10 @@ class DaskPool:
                 self._client.close(timeout=2)
                 self._cluster.close(timeout=10)
             else:
-                if self._client.status == "running" and self._installed:
-                    with contextlib.suppress(OSError, TimeoutError):  # it may have died a moment ago
-                        self._client.unregister_worker_plugin(self._plugin)
+                if self._client.status == "running":
+                    with contextlib.suppress(ClusterLost):  # it may have died a moment ago
+                        for name in [*self._uploaded, *([self._plugin] if self._installed else [])]:
+                            self._answered(partial(self._client.unregister_worker_plugin, name))
                 self._client.close(timeout=2)
         finally:
             self._held.close()
@@ -110,6 +139,11 @@ class DaskPool:
     def workers(self) -> int:
         """Number of workers now."""
         return len(self._infos())
+
+    @property
+    def elsewhere(self) -> bool:
+        """True when workers may be on other machines."""
+        return self._settings.elsewhere
 
     @property
     def _plugin(self) -> str:
@@ -129,7 +163,7 @@ class DaskPool:
         The function travels once to each worker, also to those that join later.
         """
         name = f"{self._name}-{uuid.uuid4().hex[:8]}"
-        self._client.register_plugin(JobPlugin(name, _Carried(function)), name=name)
+        self._answered(partial(self._client.register_plugin, JobPlugin(name, _Carried(function)), name=name))
         waiting: deque[tuple[T, Future[Any]]] = deque()
         todo, room = iter(items), self._room()
         try:
@@ -143,9 +177,34 @@ class DaskPool:
                 del future
         finally:
             if self._client.status == "running":
-                self._client.cancel([future for _, future in waiting])
-                with contextlib.suppress(OSError, TimeoutError):  # the scheduler may have died a moment ago
-                    self._client.unregister_worker_plugin(name)
+                with contextlib.suppress(ClusterLost):  # the scheduler may have died a moment ago
+                    self._answered(partial(self._client.cancel, [future for _, future in waiting]))
+                    self._answered(partial(self._client.unregister_worker_plugin, name))
+
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Run ``function`` once on every worker of a cluster elsewhere: its result, or the error, by address."""
+        if not self.elsewhere:
+            return {}
+        found: dict[str, Any] = self._answered(partial(self._client.run, _call, function, args, {}, on_error="return"))
+        return found
+
+    def upload(self, bundle: Bundle) -> dict[str, Any]:
+        """Send a bundle to every worker of a cluster elsewhere, now and to come."""
+        plugin = BundlePlugin(bundle)
+        self._uploaded.append(plugin.name)
+        self._answered(partial(self._client.register_plugin, plugin, name=plugin.name), 20 * self._settings.patience)
+        return self.everywhere(kept, bundle)
+
+    def _answered(self, ask: Callable[[], Any], patience: float | None = None) -> Any:
+        """What the client gives for a question to the scheduler; ClusterLost when no answer comes in time."""
+
+        async def asked() -> Any:
+            return await ask()
+
+        try:
+            return self._client.sync(asked, callback_timeout=patience or self._settings.patience)
+        except (OSError, TimeoutError, CancelledError, asyncio.CancelledError):
+            self._lost("the scheduler does not answer")
 
     def _submit(self, resources: dict[str, float] | None, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         return self._client.submit(_call, function, args, kw, pure=False, resources=resources)
@@ -172,9 +231,10 @@ class DaskPool:
     def install(self, job: Job) -> None:
         """Send the job to every worker, now and to come."""
         if self._installed:
-            self._client.unregister_worker_plugin(self._plugin)
+            self._answered(partial(self._client.unregister_worker_plugin, self._plugin))
         self._installed += 1
-        self._client.register_plugin(JobPlugin(self._plugin, job), name=self._plugin)
+        plugin = JobPlugin(self._plugin, job, Makers.here() if self.elsewhere else None)
+        self._answered(partial(self._client.register_plugin, plugin, name=self._plugin))
 
     def ask(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run ``function(block_worker, *args)`` on one worker."""
@@ -234,6 +294,7 @@ class DaskPool:
                 continue
             if time.monotonic() - quiet > 5:
                 quiet, allowed = time.monotonic(), room()
+                self._revive()
             _, block = flying.pop(str(future.key))
             yield block, self._outcome(future)
             future.release()
@@ -261,8 +322,9 @@ class DaskPool:
 
     def _infos(self) -> dict[str, Any]:
         try:
-            return dict(self._client.scheduler_info(n_workers=-1)["workers"])
-        except (OSError, TimeoutError, ValueError, KeyError):
+            scheduler: Any = self._client.scheduler
+            return dict(self._answered(partial(scheduler.identity, n_workers=-1), 10)["workers"])
+        except (ClusterLost, AttributeError, ValueError, KeyError):  # a client that closes has no scheduler
             return {}
 
     @property
@@ -284,12 +346,19 @@ class DaskPool:
     def _see_workers(self) -> None:
         """Remember when a worker was last seen, and give up after ``patience`` seconds without any."""
         now = time.monotonic()
+        self._revive()
         if self._client.status == "running" and self._slots:
             self._seen = now
         elif now - self._seen > self._settings.patience:
             self._lost(f"no worker for {self._settings.patience:.0f} s")
         if self._client.status in {"closed", "closing"}:
             self._lost("the scheduler is gone")
+
+    def _revive(self) -> None:
+        """Bring back local workers whose supervisor has given up, every few seconds."""
+        if self._cluster is not None and not self.elsewhere and time.monotonic() - self._revived > REVIVE:
+            self._revived = time.monotonic()
+            start.revive(self._cluster)
 
     def _lost(self, what: str) -> NoReturn:
         raise ClusterLost.of(
@@ -298,16 +367,28 @@ class DaskPool:
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call on a worker; geoseg's errors leave it without their causes, lest they arrive as something else."""
+    """Call on a worker, uploaded bundles in place of the client's.
+
+    geoseg's errors leave it without their causes, lest they arrive as something else.
+    """
     try:
-        return function(*args, **kwargs)
+        return function(*map(_placed, args), **kwargs)
     except GeosegError as error:
         alone = error.alone()
     raise alone
 
 
+def _placed(value: Any) -> Any:
+    uploaded = isinstance(value, Bundle) and name_of(value) in get_worker().plugins
+    return bundle_here(value) if uploaded else value
+
+
 def _work(plugin: str, step: str, block: Block) -> None:
-    _call(getattr(_worker_of(plugin), step), (block,), {})
+    _call(_step, (plugin, step, block), {})
+
+
+def _step(plugin: str, step: str, block: Block) -> None:
+    getattr(_worker_of(plugin), step)(block)
 
 
 def _ask(plugin: str, function: Callable[..., Any], *args: Any) -> Any:

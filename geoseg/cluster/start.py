@@ -9,7 +9,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, LocalCluster, Nanny, Scheduler, Security, SpecCluster
+from distributed import Client, LocalCluster, Nanny, Scheduler, Security, SpecCluster, Status
 
 from geoseg.cluster.address import Certificates
 from geoseg.cluster.worker import READ_AHEAD
@@ -136,6 +136,18 @@ def hooked(hook: Callable[[], Any]) -> Started:
     if not isinstance(client, Client) or client.asynchronous:
         raise UsageError.of("CLUSTER", "hook", "gave no client for threads", "Leave out asynchronous=True")
     return client, None
+
+
+def revive(cluster: Any) -> None:
+    """Start again the workers of a local cluster whose nannies have closed or failed; the others restart theirs."""
+
+    def again() -> None:
+        for name, nanny in list(cluster.workers.items()):
+            if nanny.status in (Status.closed, Status.failed):
+                del cluster.workers[name]
+        cluster.scale(len(cluster.worker_spec))
+
+    cluster.loop.add_callback(again)  # its thread is deaf to interrupts, and so is what it starts
 
 
 def _cause(error: BaseException) -> str:

@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from geoseg.cluster.admission import check_sight, place_bundle
 from geoseg.cluster.connect import ClusterSettings, connect, threads_each
 from geoseg.cluster.journal import BlockStore, Journal
 from geoseg.cluster.pool import Pool
+from geoseg.cluster.reuse import Reuse
 from geoseg.cluster.run import Outcomes, Report, run_blocks, to_file
 from geoseg.cluster.worker import BlockJob
 from geoseg.config import SegmentSettings
@@ -121,6 +123,8 @@ class _Run:
         clouds = clouds_of(self.whole, self.scene, s)
         aoi = read_aoi(s.aoi, self.scene.geobox) if s.aoi else None
         with self.outputs.claim() as journal, connect(self.cluster) as pool:
+            for needed in (self.bundle, *(item.bundle for item in clouds)):
+                place_bundle(pool, needed)
             threads = threads_each(self.cluster)
             choice = self.timed("choose", lambda: self.choose(pool, self.bundle, threads))
             if clouds:
@@ -130,7 +134,11 @@ class _Run:
             plan = make_plan(self.scene, self.bundle, s, halo=halo)
             digests = digests_of(self.scene, self.bundle, choice, plan, s, limits=[aoi, *(clouds or [None])])
             resumed = self.outputs.begin(journal, digests)
-            job = replace(self.job(journal, choice, plan, threads), aoi=aoi)
+            reuse = Reuse(s.reuse, digests.rule) if s.reuse and not s.probabilities else None
+            job = replace(self.job(journal, choice, plan, threads), aoi=aoi, reuse=reuse)
+            if reuse:
+                reuse.prepare()
+            check_sight(pool, [self.scene], journal.folder)
             outcomes, mask = self.map(pool, journal, job, clouds)
             score = self.timed("seam_score", lambda: seam_score_of(pool, job))
             facts = Facts(
