@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,6 +103,24 @@ class ByClass(click.types.StringParamType):
         if self.whole and not all(number.is_integer() for number in (made.others, *made.classes.values())):
             self.fail(f"{value!r} is not in whole numbers", param, ctx)
         return made
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Duration(click.types.StringParamType):
+    """A length of time with its unit, ``4h``, ``90m``, ``1h30m``, ``2d``, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the parts."""
+        if isinstance(value, int | float):
+            return float(value)
+        parts = re.findall(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", str(value).replace(" ", ""))
+        if not parts or "".join(map("".join, parts)) != str(value).replace(" ", ""):
+            self.fail(f"{value!r} is not a length of time such as 4h, 90m or 1d12h", param, ctx)
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 class SomePath(click.Path):
@@ -324,6 +343,21 @@ def cluster_options(command: Command) -> Command:
         ),
     )  # fmt: skip
 
+
+# Jobs
+
+
+def _own_store() -> str:
+    """The store of this user: below XDG_STATE_HOME, by default ~/.local/state."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    home = state if os.path.isabs(state) else os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(home, "geoseg", "jobs.db")
+
+
+store = click.option(
+    "--store", type=PATH, metavar="FILE", default=_own_store, envvar="GEOSEG_STORE", show_envvar=True,
+    show_default="~/.local/state/geoseg/jobs.db", help="The file of jobs and their history.",
+)  # fmt: skip
 
 # Outputs
 

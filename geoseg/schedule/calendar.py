@@ -48,8 +48,8 @@ def zone(name: str) -> ZoneInfo:
         known = sorted(available_timezones())
         lower = {item.lower(): item for item in known}
         near = [lower[item] for item in difflib.get_close_matches(name[:64].lower(), lower, 1, 0.6)]
-        remedy = f"Did you mean {near[0]}?" if near else "Give a name such as Europe/Berlin or UTC"
-        raise UsageError.of("TIMEZONE", repr(name[:64]), "is no time zone", remedy) from None
+        what = f"is no time zone; did you mean '{near[0]}'" if near else "is no time zone"
+        raise UsageError.of("TIMEZONE", repr(name[:64]), what, "Give a name such as Europe/Berlin or UTC") from None
 
 
 def check(cron: str, timezone: str, now: datetime) -> datetime:

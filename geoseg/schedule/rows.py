@@ -68,8 +68,8 @@ def job_named(connection: sqlite3.Connection, name: str) -> Job:
     if row is None:
         names = [known[0] for known in connection.execute("SELECT name FROM jobs ORDER BY name")]
         near = difflib.get_close_matches(name[:64], names, 1, 0.6)
-        remedy = f"Did you mean {near[0]}?" if near else "See geoseg jobs list"
-        raise InputRefused.of("NO_JOB", repr(name[:64]), "there is no such job", remedy)
+        what = f"there is no such job; did you mean '{near[0]}'" if near else "there is no such job"
+        raise InputRefused.of("NO_JOB", repr(name[:64]), what, "See geoseg jobs list")
     return job(row)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -67,4 +69,7 @@ class JobSettings(Settings):
     def _trigger(self) -> Self:
         if self.cron is not None and self.watch is not None:
             raise ValueError("a job has a calendar or watches a folder, not both")
+        fixed = os.path.realpath(self.out.partition("{")[0])
+        if self.watch is not None and Path(fixed).is_relative_to(os.path.realpath(self.watch)):
+            raise ValueError(f"out: {self.out} lies in the watched folder, so each result would be a new scene")
         return self

@@ -427,7 +427,7 @@ def test_names_are_there_once_whatever_their_case(store: JobStore) -> None:
         store.add(settings("harvest"))
     assert store.add(settings("harvest", priority=2), overwrite=True).settings.priority == 2
     assert len(store.jobs()) == 1
-    with pytest.raises(InputRefused, match=r"^NO_JOB: 'harvst': .* Did you mean Harvest\?"):
+    with pytest.raises(InputRefused, match=r"^NO_JOB: 'harvst': .* did you mean 'Harvest'"):
         store.job("harvst")
 
 
