@@ -232,6 +232,9 @@ class SegmentSettings(ClusterChoice):
     threads: int | None = Field(None, ge=1, description="threads of one worker; None: the processors shared out")
     work: str | None = Field(None, description="folder for committed blocks; None: a hidden folder in the output")
     restart: bool = False
+    reuse: str | None = Field(
+        None, description="folder that keeps the blocks of this scene; those of unchanged pixels are not computed again"
+    )
     overwrite: bool = False
     progress: str | None = Field(None, description="file that gets one JSON line for each committed block")
     on_bad_block: Literal["stop", "nodata"] = "stop"

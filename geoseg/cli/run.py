@@ -49,7 +49,7 @@ def _schema(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.option(
     "--workers", type=click.IntRange(min=0), metavar="N", help="Local worker processes, for what the file says."
 )
-@click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, for what the file says.")
+@options.cluster_options
 @click.option(
     "--progress", type=options.PATH, metavar="FILE", help="Append one JSON line for each task and each block."
 )
@@ -89,7 +89,11 @@ def _chosen(pipeline: Pipeline, given: dict[str, Any]) -> Pipeline:
     """The pipeline with what the command line says in place of the file."""
     if given["scenes"]:
         pipeline = pipeline.with_scenes([str(Path(path).absolute()) for path in given["scenes"]])
-    cluster = {name: given[name] for name in ("workers", "scheduler") if given[name] is not None}
+    names = ("workers", "scheduler", "tls_ca", "tls_cert", "tls_key", "insecure", "slurm")
+    cluster = {name: given[name] for name in names if given[name] not in (None, False)}
+    cluster |= {
+        name: str(Path(cluster[name]).absolute()) for name in names if name.startswith("tls") and name in cluster
+    }
     return pipeline.with_cluster(**cluster) if cluster else pipeline
 
 
@@ -130,7 +134,7 @@ def _planned(found: Forecast) -> str:
     head = f"{'task':{wide}}  {'status':8}  {'read':>10}  {'write':>10}  {'time':>9}"
     lines = [head]
     for item in found.tasks:
-        figures = (volume(item.read_bytes), volume(item.write_bytes)) if item.read_bytes is not None else ("?", "?")
+        figures = tuple("?" if size is None else volume(size) for size in (item.read_bytes, item.write_bytes))
         seconds = "?" if item.seconds is None else duration(item.seconds)
         if item.status != "run":
             figures, seconds = ("", ""), ""

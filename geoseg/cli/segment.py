@@ -59,6 +59,10 @@ def run_options(command: options.Command) -> options.Command:
         ),
         click.option("--restart", is_flag=True, help="Drop the blocks of an unfinished run."),
         click.option(
+            "--reuse", type=options.PATH, metavar="DIR",
+            help="Folder that keeps this scene's blocks: when some of its pixels change, only their blocks are computed again.",
+        ),
+        click.option(
             "--progress", type=options.PATH, metavar="FILE", help="Append one JSON line for each committed block."
         ),
     )

@@ -42,10 +42,11 @@ Report = Callable[[Progress], None]
 
 @dataclass(slots=True)
 class Outcomes:
-    """What a step over all blocks came to: blocks that a stopped run had committed, blocks run, of them those taken from a
-    finished run of the same pixels, and errors by block.
-    """
+    """What a step over all blocks came to.
 
+    Blocks that a stopped run had committed; blocks run, of them those taken from a finished run of the same pixels; and
+    errors by block.
+    """
 
     resumed: int = 0
     run: int = 0

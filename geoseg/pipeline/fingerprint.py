@@ -106,9 +106,10 @@ def digest_of(task: Task, pipeline: Pipeline, contents: Contents, sources: Mappi
             [scene.name, scene.date and scene.date.isoformat(), [contents.of(file) for file in scene.files]]
             for scene in task.scenes
         ]
-    if isinstance(step, SegmentStep) and task.bundle:
-        trained = sources.get(task.bundle)
-        told["bundle"] = trained or contents.of(paths.at(task.filled(task.bundle)))
+    if isinstance(step, SegmentStep):
+        told["bundle"] = (
+            sources[task.trained] if task.trained else contents.of(paths.at(task.filled(task.bundle or "")))
+        )
     if isinstance(step, EstimateStep) and task.sources:
         samples = folder / task.sources[0] / "samples.gpkg"
         told["samples"] = contents.of(str(samples)) if samples.exists() else ""

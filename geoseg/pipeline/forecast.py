@@ -98,15 +98,14 @@ class _Forecaster:
 
     def one(self, task: Task) -> TaskForecast:
         found = TaskForecast(task.id, task.kind, "run")
-        needed = [*task.sources, *([task.bundle] if task.bundle in self.place.tasks else [])]
-        lacking = next((name for name in needed if self.made[name].status == "refused"), None)
+        lacking = next((name for name in task.needs if self.made[name].status == "refused"), None)
         if lacking:
             return replace(found, status="refused", why=f"{lacking} cannot be made")
         try:
-            sources = {name: self.digests.get(name, "") for name in (*needed, *task.after)}
+            sources = {name: self.digests.get(name, "") for name in (*task.needs, *task.after)}
             digest = digest_of(task, self.place.pipeline, self.contents, sources, self.place.folder)
             self.digests[task.id] = digest
-            fresh = any(self.made[name].status != "skipped" for name in (*needed, *task.after))
+            fresh = any(self.made[name].status != "skipped" for name in (*task.needs, *task.after))
             edited = isinstance(task.step, SampleStep)
             record = self.records.get(task.id)
             if not fresh and still_done(record, self.place.folder, digest, edited=edited):
@@ -140,8 +139,9 @@ class _Forecaster:
         from geoseg.jobs.plan import fitted, make_plan
         from geoseg.model.bundle import open_bundle
 
-        if task.bundle in self.place.tasks and self.made[task.bundle].status != "skipped":
+        if task.trained and self.made[task.trained].status != "skipped":
             return replace(found, why="the bundle is trained first")
+        assert isinstance(task.step, SegmentStep)
         settings = SegmentSettings.of(**task.step.settings(**self.place.cluster, **self.place.files(task)))
         bundle = open_bundle(bundle_of(task, self.place))
         scene = fitted(open_inputs(task, self.place), bundle)

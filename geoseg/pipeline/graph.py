@@ -34,8 +34,8 @@ class Task:
         Ids of tasks that have to end first, however: a report's.
     file
         The file that it is made of, where ``input`` names one.
-    bundle
-        The bundle's folder, or the id of the task that trains it.
+    bundle, trained
+        The bundle's folder as the file names it, or the id of the task that trains it.
     """
 
     id: str
@@ -45,7 +45,13 @@ class Task:
     after: tuple[str, ...] = ()
     file: str | None = None
     bundle: str | None = None
+    trained: str | None = None
     known: Mapping[str, str | datetime | None] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Ids of the tasks whose outputs have to be there."""
+        return self.sources if self.trained is None else (*self.sources, self.trained)
 
     @property
     def kind(self) -> str:
@@ -179,11 +185,9 @@ def _task(
     else:
         name = fill_name(template, known) if scenes else pipeline.name
     upstream = (sources,) if isinstance(sources, str) else sources or ()
-    bundle = _bundle(pipeline, step) if isinstance(step, SegmentStep) else None
-    return Task(f"{step.name}/{name}", step, scenes, upstream, bundle=bundle, known=known)
-
-
-def _bundle(pipeline: Pipeline, step: SegmentStep) -> str | None:
-    named = step.bundle or pipeline.bundle
-    trained = any(other.name == named and isinstance(other, TrainStep) for other in pipeline.steps)
-    return f"{named}/bundle" if trained else named
+    bundle = (step.bundle or pipeline.bundle) if isinstance(step, SegmentStep) else None
+    trained = any(other.name == bundle and isinstance(other, TrainStep) for other in pipeline.steps)
+    return Task(
+        f"{step.name}/{name}", step, scenes, upstream,
+        bundle=None if trained else bundle, trained=f"{bundle}/bundle" if trained else None, known=known,
+    )  # fmt: skip

@@ -222,18 +222,17 @@ class _Run:
     def one(self, task: Task) -> TaskOutcome:
         """Skip a task, or do it."""
         outcome = TaskOutcome(task.id, task.kind, "done", tuple(s.name for s in task.scenes), task.id)
-        needed = [*task.sources, *([task.bundle] if task.bundle in self.place.tasks else [])]
-        lacking = [name for name in needed if self.outcomes[name].status not in GOOD]
+        lacking = [name for name in task.needs if self.outcomes[name].status not in GOOD]
         if lacking:
             waits = all(self.outcomes[name].status == "waiting" for name in lacking)
             why = f"{', '.join(lacking)} {'waits' if waits else 'is not there'}"
             return replace(outcome, status="waiting" if waits else "blocked", error=why)
         try:
-            sources = {name: self.outcomes[name].digest for name in (*needed, *task.after)}
+            sources = {name: self.outcomes[name].digest for name in (*task.needs, *task.after)}
             digest = digest_of(task, self.pipeline, self.contents, sources, self.folder)
             outcome = replace(outcome, digest=digest)
             record = self.state.records.get(task.id)
-            fresh = any(self.outcomes[name].status != "skipped" for name in (*needed, *task.after))
+            fresh = any(self.outcomes[name].status != "skipped" for name in (*task.needs, *task.after))
             edited = isinstance(task.step, SampleStep)  # by who labels
             if record and not fresh and still_done(record, self.folder, digest, edited=edited):
                 return replace(outcome, status="skipped", facts=record.facts)

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from geoseg.config import Settings
+from geoseg.config import ClusterChoice, Settings
 from geoseg.errors import UsageError
 from geoseg.pipeline.complain import complaint, nearest
 from geoseg.pipeline.document import Document, read_document
@@ -93,15 +93,12 @@ class Scenes(Settings):
         }
 
 
-class ClusterChoice(Settings):
-    """Where the work is done; by default in this process."""
+class PipelineCluster(ClusterChoice):
+    """Where the work is done; by default in this process. ``insecure`` is not for a file to say."""
 
-    workers: int = Field(0, ge=0, description="local worker processes; 0: this process")
-    scheduler: str | None = Field(None, description="address of a Dask scheduler, tls://host:8786")
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema["properties"].pop("insecure"))
+
     threads: int | None = Field(None, ge=1, description="threads of one worker; None: the processors shared out")
-    tls_ca: str | None = Field(None, description="PEM file of the authority that signed the scheduler's certificate")
-    tls_cert: str | None = Field(None, description="PEM file of this side's certificate")
-    tls_key: str | None = Field(None, description="PEM file of this side's key")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -126,7 +123,7 @@ class Pipeline(Settings):
     bundle: str | None = Field(None, description="folder of the bundle, or the id of a step train")
     out: str = Field("{scene.name}", min_length=1, description="folder of one scene's outputs below that of the step")
     retries: int = Field(2, ge=0, le=20, description="new tries of a task that lost its cluster, memory or disk")
-    cluster: ClusterChoice = ClusterChoice()
+    cluster: PipelineCluster = PipelineCluster()
     steps: tuple[AnyStep, ...] = Field(min_length=1, max_length=100)
     _paths: Paths = PrivateAttr(default=Paths(Path(".")))
 
@@ -174,9 +171,9 @@ class Pipeline(Settings):
         return self._with(scenes=Scenes.of(paths=tuple(files), **how, **kept))
 
     def with_cluster(self, **chosen: Any) -> Self:
-        """The same on other workers."""
-        kinds = {"workers": 0, "scheduler": None}
-        return self._with(cluster=type(self.cluster).of(**(self.cluster.model_dump() | kinds | chosen)))
+        """The same on other workers; ``workers`` or ``scheduler`` takes the place of what the file says of both."""
+        kinds = {"workers": 0, "scheduler": None} if {"workers", "scheduler"} & chosen.keys() else {}
+        return self._with(cluster=PipelineCluster.of(**(self.cluster.model_dump() | kinds | chosen)))
 
     def _with(self, **changed: Any) -> Self:
         made = self.model_copy(update=changed)
@@ -201,6 +198,10 @@ class Pipeline(Settings):
 
 def _refuse_misplaced(document: Document) -> None:
     """Keys of a step that belong under ``cluster``, or that a run decides."""
+    cluster = document.data.get("cluster")
+    if isinstance(cluster, dict) and "insecure" in cluster:
+        what = "cluster.insecure: whoever starts the run says so, by --insecure"
+        raise UsageError.of("SETTING", document.where(("cluster", "insecure")), what)
     steps = document.data.get("steps")
     for i, step in enumerate(steps if isinstance(steps, list) else []):
         for key in step if isinstance(step, dict) else ():
@@ -227,7 +228,7 @@ def _wrong(pipeline: Pipeline, step: Step, before: Mapping[str, Step]) -> list[t
     if step.name in before:
         said.append(("id", f"there is a step {step.name!r} already; give this one an id of its own"))
     source = step.input
-    if source in before and before[source].step not in step.takes:
+    if source is not None and source in before and before[source].step not in step.takes:
         kind = before[source].step
         said.append(("input", f"a step {step.step} is not made of a step {kind}, but of {', '.join(step.takes)}"))
     elif source is not None and source not in before and source != "scenes" and not _looks_like_path(source):

@@ -56,15 +56,13 @@ def scenes_of_api(search: ApiSearch, scenes: Scenes) -> Iterator[SceneEntry]:
     except ImportError:
         remedy = 'Install it: pip install "geoseg[stac]"'
         raise UsageError.of("STAC", search.url, "asking a STAC API needs pystac-client", remedy) from None
-    import requests
-
     try:
         client = Client.open(search.url, timeout=60)
         asked = {"collections": list(search.collections), "bbox": search.bbox, "datetime": search.datetime}
         found = client.search(**asked, max_items=search.most)
         for item in found.items():
             yield _scene(item, scenes, None)
-    except (APIError, requests.RequestException, OSError) as error:
+    except (APIError, OSError) as error:
         raise InputRefused.of("STAC", search.url, f"does not answer: {error}"[:300], "Check the address") from None
 
 

@@ -9,13 +9,16 @@ from pydantic import ConfigDict, Field, model_validator
 
 from geoseg.accuracy.settings import EstimateSettings, SampleSettings
 from geoseg.compare.settings import ChangeSettings
-from geoseg.config import PerClass, PolygonizeSettings, SegmentSettings, Settings
+from geoseg.config import ClusterChoice, PerClass, PolygonizeSettings, SegmentSettings, Settings
 
-CLUSTER = ("workers", "scheduler", "threads", "tls_ca", "tls_cert", "tls_key")
+CLUSTER = (*(name for name in ClusterChoice.model_fields if name != "insecure"), "threads")
 """Settings of jobs that the pipeline's ``cluster`` says."""
 
-RUN = ("overwrite", "restart", "work", "progress", "reuse", "slurm", "hook", "insecure")
+RUN = ("overwrite", "restart", "work", "progress", "reuse", "insecure")
 """Settings of jobs that belong to a run, not to a file."""
+
+KEPT_BLOCK = 512
+"""Side of the blocks of an incremental map, pixels: a change in one place touches few of them."""
 
 MASKS = ("segment", "filter")
 MAPS = (*MASKS, "change")
@@ -83,6 +86,11 @@ class SegmentStep(Step, SegmentSettings):
     )
     files: ClassVar[tuple[str, ...]] = ("aoi", "mask_with")
     job: ClassVar[type[Settings] | None] = SegmentSettings
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        """The settings of the job; small blocks where those of unchanged pixels are kept, unless another size is stated."""
+        small = {} if "block_size" in self.model_fields_set or not self.incremental else {"block_size": KEPT_BLOCK}
+        return super().settings(**more) | small
 
 
 class FilterStep(Step):

@@ -103,7 +103,7 @@ def open_inputs(task: Task, place: Place) -> Any:
     if len(task.scenes) == 2:
         return open_dates(list(first.files), list(task.scenes[1].files), align=task.step.align, **how)
     scene = open_scene(list(first.files), **how)
-    taken = scene.datetime or (first.date and first.date.isoformat().replace("+00:00", "Z"))
+    taken = scene.datetime or (first.date.isoformat().replace("+00:00", "Z") if first.date else None)
     return replace(scene, name=first.name, datetime=taken)
 
 
@@ -218,7 +218,8 @@ def _change(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
     def report(name: str, done: int, total: int) -> None:
         on_step(name, done, total, {})
 
-    made = change(*maps, place.at(task), settings=settings, on_progress=report)
+    before, after = maps
+    made = change(before, after, place.at(task), settings=settings, on_progress=report)
     return {"statement": made.statement, "notes": made.run.get("notes", [])}
 
 
