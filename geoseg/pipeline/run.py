@@ -28,7 +28,7 @@ from geoseg.pipeline.scenes import find_scenes
 from geoseg.pipeline.settings import Pipeline
 from geoseg.pipeline.state import HIDDEN, Record, State, stamps, still_done
 from geoseg.pipeline.steps import SampleStep
-from geoseg.pipeline.work import Place, Waiting, facts_of, work
+from geoseg.pipeline.work import OnStep, Place, Waiting, facts_of, work
 from geoseg.raster.files import write_durable
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,8 @@ class TaskProgress:
 
 
 Report = Callable[[TaskProgress], None]
+Work = Callable[[Task, Place, OnStep], dict[str, Any]]
+"""Does one task: :func:`geoseg.pipeline.work.work`, or what a test puts in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ def run_pipeline(
     stop: Callable[[], None] | None = None,
     overwrite: bool = False,
     wait: Callable[[float], None] = time.sleep,
+    do: Work = work,
 ) -> PipelineResult:
     """Run a pipeline into a folder; the same call again does what is not done, or of other inputs than now.
 
@@ -148,8 +151,8 @@ def run_pipeline(
         Called between, to raise what ends the run.
     overwrite
         Replace outputs that are not this pipeline's, or that somebody has changed since.
-    wait
-        How seconds pass between two tries.
+    wait, do
+        How seconds pass between two tries; what does a task.
 
     Returns
     -------
@@ -168,7 +171,7 @@ def run_pipeline(
     scenes = find_scenes(pipeline.scenes, pipeline.paths) if pipeline.scenes else ()
     tasks = tasks_of(pipeline, scenes)
     with State(folder) as state:
-        run = _Run(pipeline, folder, tasks, state, on_progress or _silent, stop or _never, wait, overwrite)
+        run = _Run(pipeline, folder, tasks, state, on_progress or _silent, stop or _never, wait, overwrite, do)
         try:
             run.go()
         finally:
@@ -189,9 +192,10 @@ class _Run:
         stop: Callable[[], None],
         wait: Callable[[float], None],
         overwrite: bool,
+        do: Work,
     ) -> None:
         self.pipeline, self.folder, self.tasks, self.state = pipeline, folder, tasks, state
-        self.report, self.stop, self.wait, self.overwrite = report, stop, wait, overwrite
+        self.report, self.stop, self.wait, self.overwrite, self.do = report, stop, wait, overwrite, do
         self.contents = Contents(folder / HIDDEN / "contents.json")
         self.outcomes: dict[str, TaskOutcome] = {}
         self.place = Place(pipeline, folder, {task.id: task for task in tasks}, cluster_of(pipeline))
@@ -297,7 +301,7 @@ class _Run:
             self.tell(task, "running", done, total, more, step)
 
         try:
-            facts = self.report_page(task) if task.kind == "report" else work(task, place, on_step)
+            facts = self.report_page(task) if task.kind == "report" else self.do(task, place, on_step)
             return replace(outcome, facts=facts), None
         except Waiting as waiting:
             return replace(outcome, status="waiting", error=str(waiting)), None
