@@ -141,8 +141,6 @@ class Database:
         """Turn what SQLite says into one of geoseg's errors."""
         try:
             yield
-        except sqlite3.IntegrityError:
-            raise
         except sqlite3.Error as error:
             raise _known(error, self.path) from None
 
@@ -179,7 +177,7 @@ def _known(error: sqlite3.Error, path: Path) -> GeosegError:
         return Conflict.of("LOCKED", path, what, "Try again; if it stays, look for a process that holds the file")
     if code == sqlite3.SQLITE_NOTADB:
         return InputRefused.of("STORE", path, "is not a store of jobs", "Choose another file by --store")
-    if code == sqlite3.SQLITE_CORRUPT or any(sign in str(error) for sign in _DAMAGE):
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CONSTRAINT) or any(sign in str(error) for sign in _DAMAGE):
         what = f"the store is damaged ({error})"
         return InputRefused.of("STORE", path, what, "Restore it from a copy, or move it away and add the jobs again")
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):

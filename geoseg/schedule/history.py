@@ -38,13 +38,13 @@ def prune(connection: sqlite3.Connection, now: datetime) -> tuple[str, ...]:
     for job in map(rows.job, connection.execute("SELECT * FROM jobs").fetchall()):
         days = job.settings.keep_days
         oldest = to_text(now - timedelta(days=days)) if days is not None else ""
-        beyond = (
-            "slots.id IN (SELECT id FROM (SELECT id, due, row_number() OVER (ORDER BY due DESC, id DESC) AS place FROM slots"
-            f" WHERE job = ? AND state IN ({_ENDED})) WHERE place > ? OR (place > 1 AND due < ?))"
-        )
-        values = (job.id, job.settings.keep_runs, oldest)
-        logs += logs_of(connection, beyond, values)
-        connection.execute(f"DELETE FROM slots WHERE {beyond}", values)
+        beyond = f"SELECT id, due FROM slots WHERE job = ? AND state IN ({_ENDED}) ORDER BY due DESC, id DESC LIMIT -1 OFFSET ?"
+        many = connection.execute(beyond, (job.id, job.settings.keep_runs)).fetchall()
+        old = connection.execute(f"SELECT id FROM ({beyond}) WHERE due < ?", (job.id, 1, oldest)).fetchall()
+        doomed = {row["id"] for row in (*many, *old)}
+        for number in sorted(doomed):
+            logs += logs_of(connection, "slots.id = ?", (number,))
+            connection.execute("DELETE FROM slots WHERE id = ?", (number,))
     return tuple(logs)
 
 

@@ -24,14 +24,11 @@ _log = logging.getLogger(__name__)
 MOST_LOST = 20
 """A run whose service was lost so often has failed: it may be what ends the service."""
 
-_UNDER_WAY = "EXISTS (SELECT 1 FROM runs WHERE runs.slot = slots.id AND runs.ended IS NULL)"
-_OTHER_UNDER_WAY = (
-    "EXISTS (SELECT 1 FROM slots AS other JOIN runs ON runs.slot = other.id"
-    " WHERE other.job = slots.job AND other.id != slots.id AND runs.ended IS NULL)"
-)
+_RUNS = "SELECT slot FROM runs WHERE ended IS NULL"
+_UNDER_WAY = f"slots.id IN ({_RUNS})"
 STARTABLE = (
     "slots.state = 'waiting' AND slots.not_before <= :now AND (slots.asked OR NOT jobs.paused)"
-    f" AND ({_UNDER_WAY} OR NOT {_OTHER_UNDER_WAY})"
+    f" AND ({_UNDER_WAY} OR slots.job NOT IN (SELECT busy.job FROM slots AS busy WHERE busy.id IN ({_RUNS})))"
 )
 
 
@@ -99,8 +96,8 @@ def settle_lost(connection: sqlite3.Connection, now: datetime) -> None:
 def settle_overlaps(connection: sqlite3.Connection, now: datetime) -> None:
     """Skip calendar slots that came due while a run of their job was under way, or have the run make room, as the job says."""
     under_way = connection.execute(
-        "SELECT jobs.id, jobs.overlap, slots.id AS slot, runs.started FROM jobs JOIN slots ON slots.job = jobs.id"
-        " JOIN runs ON runs.slot = slots.id WHERE runs.ended IS NULL AND jobs.overlap != 'queue'"
+        "SELECT jobs.id, jobs.overlap, slots.id AS slot, runs.started FROM runs JOIN slots ON slots.id = runs.slot"
+        " JOIN jobs ON jobs.id = slots.job WHERE runs.ended IS NULL AND jobs.overlap != 'queue'"
     ).fetchall()
     for job, overlap, running, started in under_way:
         late = connection.execute(

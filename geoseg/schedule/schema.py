@@ -43,5 +43,12 @@ _SERVICES_AND_NOTICES = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SERVICES_AND_NOTICES)
+_LONG_HISTORIES = (  # a look at what is due costs no more with a hundred thousand slots that have ended
+    "CREATE INDEX runs_under_way ON runs (slot) WHERE ended IS NULL",
+    "CREATE INDEX slots_by_time ON slots (due, id)",
+    "DROP INDEX slots_by_job",
+    "CREATE INDEX slots_by_job ON slots (job, due, id, state)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SERVICES_AND_NOTICES, _LONG_HISTORIES)
 """``MIGRATIONS[n]`` leads from version n to n + 1. Steps that were released are never edited, only added to."""
