@@ -58,9 +58,8 @@ class Page:
         self.host, self.port = _loopback(address)
         self.store = JobStore(store.path, clock=store.clock, create=False)
         self.token = own_token(store.path)
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._server: tornado.httpserver.HTTPServer | None = None
 
     @property
     def url(self) -> str:
@@ -82,12 +81,14 @@ class Page:
             raise Conflict.of("PORT", self._authority, what, "Choose another: --page 127.0.0.1:8791") from None
         listening.setblocking(False)
         self.port = listening.getsockname()[1]
-        self._thread = threading.Thread(target=self._run, args=(listening,), name="page", daemon=True)
+        self._loop = asyncio.new_event_loop()
+        work = (self._loop, listening)
+        self._thread = threading.Thread(target=self._run, args=work, name="page", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the server."""
-        if self._thread is not None:
+        if self._thread is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(10)
             self._thread = None
@@ -97,17 +98,16 @@ class Page:
         """What ``Host`` may say."""
         return {self._authority, f"localhost:{self.port}"}
 
-    def _run(self, listening: socket.socket) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve(listening))
-        self._loop.run_forever()
-        assert self._server is not None
-        self._server.stop()
-        self._loop.run_until_complete(self._server.close_all_connections())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
+    def _run(self, loop: asyncio.AbstractEventLoop, listening: socket.socket) -> None:
+        asyncio.set_event_loop(loop)
+        server = loop.run_until_complete(self._serve(listening))
+        loop.run_forever()
+        server.stop()
+        loop.run_until_complete(server.close_all_connections())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
 
-    async def _serve(self, listening: socket.socket) -> None:
+    async def _serve(self, listening: socket.socket) -> tornado.httpserver.HTTPServer:
         given = {"page": self}
         routes = [
             (r"/(|page\.js|page\.css)", _File, given), (r"/api/state", _State, given), (r"/api/log", _Log, given),
@@ -117,10 +117,11 @@ class Page:
         application = tornado.web.Application(
             routes, default_handler_class=_Nothing, default_handler_args=given, log_function=lambda handler: None
         )
-        self._server = tornado.httpserver.HTTPServer(
+        server = tornado.httpserver.HTTPServer(
             application, max_body_size=_MOST_BODY, max_header_size=16384, idle_connection_timeout=60, body_timeout=10
         )
-        self._server.add_socket(listening)
+        server.add_socket(listening)
+        return server
 
 
 class _Handler(tornado.web.RequestHandler):
