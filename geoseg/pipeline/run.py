@@ -119,7 +119,7 @@ class PipelineResult:
             return
         first, others = bad[0], len(bad) - 1
         more = f", and {others} more" if others else ""
-        what = f"{len(bad)} of {len(self.tasks)} tasks failed: {first.task}: {first.error.rstrip('. ')[:300]}{more}"
+        what = f"{len(bad)} of {len(self.tasks)} tasks failed: {first.task}: {first.error.rstrip('. ')[:600]}{more}"
         remedy = f"{RECORD} names them; the same command tries them again"
         codes = {task.exit_code for task in bad}
         if not any(task.status in GOOD for task in self.tasks if task.step != "report") and len(codes) == 1:

@@ -39,7 +39,7 @@ def scenes_of_catalog(path: Path, scenes: Scenes, paths: Paths) -> Iterator[Scen
         items = [top] if isinstance(top, pystac.Item) else _items(top)
         for item in items:
             yield _scene(item, scenes, paths)
-    except pystac.STACError as error:
+    except (pystac.STACError, pystac.STACTypeError) as error:
         raise InputRefused.of("STAC", file, f"is no STAC: {error}", "Correct the catalog") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, InputRefused):

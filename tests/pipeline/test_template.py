@@ -53,5 +53,5 @@ def test_whatever_is_filled_in_stays_below_the_folder(template: str, value: str)
 
 
 def test_the_nearest_name_is_said() -> None:
-    with pytest.raises(UsageError, match="did you mean 'scene.name'"):
+    with pytest.raises(UsageError, match=r"did you mean 'scene\.name'"):
         fill("{scene.nme}", KNOWN)
