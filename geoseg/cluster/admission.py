@@ -19,7 +19,7 @@ from typing import Self
 import geoseg
 from geoseg.cluster.pool import Pool
 from geoseg.errors import GeosegError, ResourceError
-from geoseg.model.bundle import Bundle, open_bundle
+from geoseg.model.bundle import Bundle
 from geoseg.raster.env import GDAL_VERSION
 from geoseg.raster.scene import Scene
 
@@ -96,15 +96,13 @@ def place_bundle(pool: Pool, bundle: Bundle) -> None:
     ResourceError
         ``UPLOAD``: a worker could not keep it.
     """
-    strange = {
-        where: found for where, found in pool.everywhere(digest_at, bundle.path).items() if found != bundle.digest
-    }
+    strange = {where: found for where, found in pool.keeps(bundle).items() if found != bundle.digest}
     if not strange:
         return
     where, found = next(iter(strange.items()))
-    said = "another bundle lies there" if isinstance(found, str) else f"{found}"
-    _log.info("%s: %d workers do not have it (%s: %s); it is uploaded", bundle.path, len(strange), where, said)
-    for worker, kept in pool.upload(bundle).items():
+    _log.info("%s: %d workers lack it (%s: %s); it is uploaded", bundle.path, len(strange), where, found)
+    pool.upload(bundle)
+    for worker, kept in pool.keeps(bundle).items():
         if isinstance(kept, GeosegError):
             raise kept
         if kept != bundle.digest:
@@ -114,11 +112,6 @@ def place_bundle(pool: Pool, bundle: Bundle) -> None:
 def makers() -> Makers:
     """On a worker: its versions."""
     return Makers.here()
-
-
-def digest_at(path: str) -> str:
-    """On a worker: the digest of the bundle at ``path``, whose files are compared with it."""
-    return open_bundle(path).digest
 
 
 def sees(scenes: Sequence[Scene], token: str) -> str | None:

@@ -82,7 +82,7 @@ class JobPlugin(WorkerPlugin):
                 if self.makers is not None:
                     self.makers.refuse(Makers.here(), self.where)
                     if isinstance(getattr(job, "bundle", None), Bundle):
-                        job = replace(job, bundle=bundle_here(job.bundle))
+                        job = replace(job, bundle=bundle_here(job.bundle, get_worker()))
                 self._made = job.worker()
             return self._made
 
@@ -185,15 +185,21 @@ class DaskPool:
         """Run ``function`` once on every worker of a cluster elsewhere: its result, or the error, by address."""
         if not self.elsewhere:
             return {}
-        found: dict[str, Any] = self._answered(partial(self._client.run, _call, function, args, {}, on_error="return"))
-        return found
+        return self._run(_beside, function, args)
 
-    def upload(self, bundle: Bundle) -> dict[str, Any]:
+    def keeps(self, bundle: Bundle) -> dict[str, Any]:
+        """The digest of the bundle as each worker of a cluster elsewhere has it, or the error, by address."""
+        return self._run(kept, bundle) if self.elsewhere else {}
+
+    def upload(self, bundle: Bundle) -> None:
         """Send a bundle to every worker of a cluster elsewhere, now and to come."""
         plugin = BundlePlugin(bundle)
         self._uploaded.append(plugin.name)
         self._answered(partial(self._client.register_plugin, plugin, name=plugin.name), 20 * self._settings.patience)
-        return self.everywhere(kept, bundle)
+
+    def _run(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self._answered(partial(self._client.run, function, *args, on_error="return"))
+        return found
 
     def _answered(self, ask: Callable[[], Any], patience: float | None = None) -> Any:
         """What the client gives for a question to the scheduler; ClusterLost when no answer comes in time."""
@@ -378,9 +384,19 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     raise alone
 
 
+async def _beside(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call on a worker beside its loop, which goes on answering; our errors are results, so that they stay what they are."""
+    try:
+        return await asyncio.to_thread(function, *args)
+    except GeosegError as error:
+        return error.alone()
+
+
 def _placed(value: Any) -> Any:
-    uploaded = isinstance(value, Bundle) and name_of(value) in get_worker().plugins
-    return bundle_here(value) if uploaded else value
+    if not isinstance(value, Bundle):
+        return value
+    worker = get_worker()
+    return bundle_here(value, worker) if name_of(value) in worker.plugins else value
 
 
 def _work(plugin: str, step: str, block: Block) -> None:

@@ -57,8 +57,11 @@ class Pool(Protocol):
     def everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run ``function`` once on every worker that may be on another machine: results, or errors, by worker."""
 
-    def upload(self, bundle: Bundle) -> dict[str, Any]:
-        """Send a bundle to every worker, now and to come; the digest of what arrived, or an error, by worker."""
+    def keeps(self, bundle: Bundle) -> dict[str, Any]:
+        """The digest of the bundle that a worker has under the same path or by upload, or an error, as ``everywhere``."""
+
+    def upload(self, bundle: Bundle) -> None:
+        """Send a bundle to every worker, now and to come."""
 
     def __enter__(self) -> Self:
         """Start."""
@@ -102,9 +105,12 @@ class LocalPool:
         """Nothing: this process is nowhere else."""
         return {}
 
-    def upload(self, bundle: Bundle) -> dict[str, Any]:
-        """Nothing: it is here."""
+    def keeps(self, bundle: Bundle) -> dict[str, Any]:
+        """Nothing, likewise."""
         return {}
+
+    def upload(self, bundle: Bundle) -> None:
+        """Do nothing: it is here."""
 
     def in_order(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """By threads, one a processor."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distributed import WorkerPlugin, get_worker
+from distributed import WorkerPlugin
 
 from geoseg.errors import BundleError, GeosegError, ResourceError
 from geoseg.model.bundle import Bundle, open_bundle
@@ -41,8 +41,8 @@ class BundlePlugin(WorkerPlugin):
         folder = Path(worker.local_directory) / self.name
         try:
             self.bundle = await asyncio.to_thread(self._keep, folder)
-        except (GeosegError, OSError) as error:  # told when it is asked for: Dask would only log it
-            self.error = f"{error}"
+        except Exception as error:  # told when it is asked for: what Dask makes of an error here may not travel
+            self.error = f"{error}" if isinstance(error, GeosegError | OSError) else repr(error)
         self.files = {}
 
     def _keep(self, folder: Path) -> Bundle:
@@ -60,25 +60,28 @@ def name_of(bundle: Bundle) -> str:
     return f"geoseg-bundle-{bundle.digest[:24]}"
 
 
-def bundle_here(bundle: Bundle) -> Bundle:
-    """On a worker: the bundle where it lies here, by upload or under its own path.
+def bundle_here(bundle: Bundle, worker: Any) -> Bundle:
+    """On ``worker``: the bundle where it lies here, by upload or under its own path.
 
     Raises
     ------
     BundleError
         It is neither uploaded nor, as the one that the client means, under its path.
     """
-    plugin = get_worker().plugins.get(name_of(bundle))
+    plugin = worker.plugins.get(name_of(bundle))
     if isinstance(plugin, BundlePlugin):
         if plugin.bundle is None:
             raise ResourceError.of("UPLOAD", bundle.name, plugin.error or "has not arrived", "Check the worker's disk")
         return replace(plugin.bundle, beside=bundle.beside)
     found = open_bundle(bundle.path)
     if found.digest != bundle.digest:
-        raise BundleError.of("DIGEST", bundle.path, f"is another bundle on {get_worker().address}", "Copy it again")
+        raise BundleError.of("DIGEST", bundle.path, f"is another bundle on {worker.address}", "Copy it again")
     return bundle
 
 
-def kept(bundle: Bundle) -> str:
-    """On a worker: the digest of what :func:`bundle_here` gives."""
-    return bundle_here(bundle).digest
+async def kept(bundle: Bundle, dask_worker: Any = None) -> str | GeosegError:
+    """On every worker, run by Dask: the digest of what :func:`bundle_here` gives, or why it gives nothing."""
+    try:
+        return (await asyncio.to_thread(bundle_here, bundle, dask_worker)).digest
+    except GeosegError as error:
+        return error.alone()
