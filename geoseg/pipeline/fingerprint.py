@@ -141,7 +141,10 @@ def _of_training(file: str, paths: Paths) -> list[str]:
     """The scenes and labels of a training; each allowed."""
     from geoseg.train.settings.job import TrainSettings
 
-    found = [path for path in TrainSettings.read(file).files if "://" not in path]
+    job = TrainSettings.read(file)
+    images = job.images and (job.images.images, job.images.coco, job.images.voc)
+    weights = [path for path in (job.network.encoder_weights, job.network.start_from) if path and Path(path).exists()]
+    found = [path for path in (*job.files, *(images or ()), *weights) if path and "://" not in path]
     for path in found:
         paths.check(Path(path))
     return found

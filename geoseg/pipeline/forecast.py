@@ -75,7 +75,7 @@ def forecast_pipeline(pipeline: Pipeline, out: str | Path, *, timing: bool = Tru
         Run a few chips of one scene for each bundle and settings, to know how long a chip takes.
     """
     folder = Path(out)
-    scenes = find_scenes(pipeline.scenes, pipeline.paths) if pipeline.scenes else ()
+    scenes = find_scenes(pipeline.scenes, pipeline.paths, out=folder) if pipeline.scenes else ()
     tasks = tasks_of(pipeline, scenes)
     place = Place(pipeline, folder, {task.id: task for task in tasks}, cluster_of(pipeline))
     return Forecast(folder, tuple(_Forecaster(place, read_state(folder), timing).all(tasks)))

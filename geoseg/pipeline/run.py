@@ -168,7 +168,7 @@ def run_pipeline(
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise UsageError.of("OUT", folder, "is a file", "Name a folder for the outputs")
-    scenes = find_scenes(pipeline.scenes, pipeline.paths) if pipeline.scenes else ()
+    scenes = find_scenes(pipeline.scenes, pipeline.paths, out=folder) if pipeline.scenes else ()
     tasks = tasks_of(pipeline, scenes)
     with State(folder) as state:
         run = _Run(pipeline, folder, tasks, state, on_progress or _silent, stop or _never, wait, overwrite, do)

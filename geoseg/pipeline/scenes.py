@@ -40,8 +40,10 @@ class SceneEntry:
         return {**own, f"{role}.name": self.name, f"{role}.date": self.date}
 
 
-def find_scenes(scenes: Scenes, paths: Paths) -> tuple[SceneEntry, ...]:
+def find_scenes(scenes: Scenes, paths: Paths, *, out: Path | None = None) -> tuple[SceneEntry, ...]:
     """All scenes, by date and then by name where every date is known, else as they were given.
+
+    What a pattern finds below ``out``, the run's own folder, is none: yesterday's maps are not today's scenes.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def find_scenes(scenes: Scenes, paths: Paths) -> tuple[SceneEntry, ...]:
     UsageError
         ``DATES``: an order of time is asked for, and a date is not known.
     """
-    found = [_dated(entry, scenes) for entry in _listed(scenes, paths)]
+    found = [_dated(entry, scenes) for entry in _listed(scenes, paths, out)]
     if not found:
         raise InputRefused.of("SCENES", _asked(scenes), "no scene is there", "Check scenes in the pipeline's file")
     _refuse_twins(found, scenes)
@@ -67,7 +69,7 @@ def find_scenes(scenes: Scenes, paths: Paths) -> tuple[SceneEntry, ...]:
     return _within(found, scenes)
 
 
-def _listed(scenes: Scenes, paths: Paths) -> Iterable[SceneEntry]:
+def _listed(scenes: Scenes, paths: Paths, out: Path | None) -> Iterable[SceneEntry]:
     if scenes.table:
         return _of_table(Path(paths.at(scenes.table)), paths)
     if scenes.catalog:
@@ -81,7 +83,9 @@ def _listed(scenes: Scenes, paths: Paths) -> Iterable[SceneEntry]:
     if scenes.paths:
         groups = [(path,) if isinstance(path, str) else path for path in scenes.paths]
         return [_of_files(tuple(paths.at(file) for file in group), scenes) for group in groups]
-    return [_of_files((file,), scenes) for file in _globbed(scenes, paths)]
+    own = out and out.resolve()
+    files = [file for file in _globbed(scenes, paths) if not (own and Path(file).resolve().is_relative_to(own))]
+    return [_of_files((file,), scenes) for file in files]
 
 
 def _globbed(scenes: Scenes, paths: Paths) -> list[str]:

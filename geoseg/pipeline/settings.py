@@ -16,6 +16,7 @@ from geoseg.pipeline.complain import complaint, nearest
 from geoseg.pipeline.document import Document, read_document
 from geoseg.pipeline.paths import Paths
 from geoseg.pipeline.steps import (
+    AUTHORITY,
     AreaStep,
     ChangeStep,
     EstimateStep,
@@ -67,7 +68,7 @@ class Scenes(Settings):
     nodata: float | None = Field(None, description="value that means no data, in every band")
     scale: float | None = Field(None, allow_inf_nan=False, description="reflectance = value * scale + offset")
     offset: float | None = Field(None, allow_inf_nan=False)
-    assume_crs: str | None = Field(None, description="CRS of files that name none")
+    assume_crs: str | None = Field(None, pattern=AUTHORITY, description="CRS of files that name none, EPSG:32633")
     quality: str | None = Field(None, description="flags that become no data: clouds, FILE:values=3,8, FILE:bits=3")
     time: str | None = Field(None, description="time step of a NetCDF file that has several")
     allow_remote: bool = Field(False, description="scenes may be http(s) and s3 addresses")

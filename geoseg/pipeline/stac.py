@@ -58,11 +58,12 @@ def scenes_of_api(search: ApiSearch, scenes: Scenes) -> Iterator[SceneEntry]:
         raise UsageError.of("STAC", search.url, "asking a STAC API needs pystac-client", remedy) from None
     try:
         client = Client.open(search.url, timeout=60)
-        asked = {"collections": list(search.collections), "bbox": search.bbox, "datetime": search.datetime}
-        found = client.search(**asked, max_items=search.most)
+        found = client.search(
+            collections=list(search.collections), bbox=search.bbox, datetime=search.datetime, max_items=search.most
+        )
         for item in found.items():
             yield _scene(item, scenes, None)
-    except (APIError, OSError) as error:
+    except (APIError, OSError) as error:  # an OSError is what requests raises
         raise InputRefused.of("STAC", search.url, f"does not answer: {error}"[:300], "Check the address") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
@@ -51,6 +52,13 @@ class Step(Settings):
     files: ClassVar[tuple[str, ...]] = ()
     """Settings that name files."""
     job: ClassVar[type[Settings] | None] = None
+
+    @model_validator(mode="after")
+    def _plain_crs(self) -> Self:
+        crs = getattr(self, "assume_crs", None)
+        if crs is not None and not re.fullmatch(AUTHORITY, crs):
+            raise ValueError(f"assume_crs is written like EPSG:32633, not {crs[:60]!r}")
+        return self
 
     @property
     def name(self) -> str:
@@ -207,6 +215,10 @@ class TrainStep(Step):
     def needs_source(self) -> bool:
         """Its job names its scenes."""
         return False
+
+
+AUTHORITY = r"^[A-Za-z]+:[A-Za-z0-9.]+$"
+"""A CRS as a file may name it: other texts may be files or addresses to what reads them."""
 
 
 def with_names_as_text(step: Any) -> Any:

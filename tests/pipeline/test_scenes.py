@@ -1,7 +1,10 @@
 """Scenes are found by paths, patterns, tables and catalogs, in order of time, and never outside of what is allowed."""
 
 import json
+import sys
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +192,61 @@ def test_a_glob_that_leads_outside_is_refused(tmp_path: Path) -> None:
     _touch(tmp_path, "secret.tif", "jobs/a.tif")
     with pytest.raises(InputRefused, match="ROOT"):
         _find(jobs, glob="../*.tif", roots=(jobs,))
+
+
+def test_a_run_does_not_take_its_own_outputs_for_scenes(tmp_path: Path) -> None:
+    _touch(tmp_path, "a_20200101.tif", "out/segment/a_20200101/mask.tif")
+    scenes = Scenes.of(glob="**/*.tif")
+    assert [entry.name for entry in find_scenes(scenes, Paths(tmp_path), out=tmp_path / "out")] == ["a_20200101"]
+
+
+class _Api(BaseHTTPRequestHandler):
+    """A STAC API with one item, which lies elsewhere on the network."""
+
+    def _send(self, told: dict[str, Any]) -> None:
+        body = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/geo+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        home = f"http://{self.headers['Host']}"
+        search = {"rel": "search", "href": f"{home}/search", "type": "application/geo+json", "method": "POST"}
+        links = [{"rel": "self", "href": home}, {"rel": "root", "href": home}, search]
+        conforms = ["https://api.stacspec.org/v1.0.0/core", "https://api.stacspec.org/v1.0.0/item-search"]
+        told = {"type": "Catalog", "id": "api", "description": "d", "stac_version": "1.0.0"}
+        self._send({**told, "conformsTo": conforms, "links": links})
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        item = {
+            "type": "Feature", "stac_version": "1.0.0", "id": f"of-{asked['collections'][0]}", "geometry": None, "links": [],
+            "properties": {"datetime": "2020-05-18T10:30:00Z"}, "assets": {"data": _asset("https://example.org/a.tif")},
+        }  # fmt: skip
+        self._send({"type": "FeatureCollection", "features": [item], "links": []})
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_a_search_in_an_api_gives_its_items(tmp_path: Path) -> None:
+    pytest.importorskip("pystac_client", reason="the extra stac is not installed")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Api)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        api = {"url": f"http://127.0.0.1:{server.server_port}", "collections": ("s2",)}
+        (entry,) = _find(tmp_path, api=api, allow_remote=True)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (entry.name, entry.files) == ("of-s2", ("https://example.org/a.tif",))
+    with pytest.raises(InputRefused, match=r"^STAC: http://127.0.0.1:\d+: does not answer[^\n]*$"):
+        _find(tmp_path, api=api, allow_remote=True)
+
+
+def test_without_the_extra_an_api_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pystac_client", None)
+    with pytest.raises(UsageError, match=r"geoseg\[stac\]"):
+        _find(tmp_path, api={"url": "http://127.0.0.1:9", "collections": ("a",)}, allow_remote=True)

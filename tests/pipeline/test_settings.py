@@ -58,6 +58,8 @@ def test_a_pipeline_is_read(tmp_path: Path) -> None:
         ("steps:", "cluster: {wokers: 2}\nsteps:", 5, "did you mean 'workers'?"),
         ("steps:", "cluster: {workers: 2, scheduler: 'tcp://h:1'}\nsteps:", 5, "not both"),
         ("  glob: scenes/*.tif", "  glob: x\n  table: t.csv", 2, "give one of paths, glob, table, catalog and api"),
+        ("  glob: scenes/*.tif", "  glob: x\n  assume_crs: /etc/passwd", 4, "scenes.assume_crs: "),
+        ("step: polygonize", "step: polygonize\n    assume_crs: http://127.0.0.1/x", 8, "assume_crs is written like EPSG:32633"),
         ("  glob: scenes/*.tif", "  api: {url: 'http://x', collections: [a]}", 2, "allow_remote"),
     ],
 )  # fmt: skip
