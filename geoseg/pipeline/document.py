@@ -6,6 +6,7 @@ pipeline has to be: lists of scenes go into a table.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -75,6 +76,8 @@ def read_document(path: str | Path) -> Document:
 
 def _text(path: Path) -> str:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputRefused.of("NOT_FOUND", path, "is no regular file", "Name a pipeline's file")
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:

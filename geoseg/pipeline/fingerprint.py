@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import geoseg
 from geoseg.errors import InputRefused
 from geoseg.jobs.digest import digest
 from geoseg.pipeline.graph import Task
-from geoseg.pipeline.paths import Paths
+from geoseg.pipeline.paths import Paths, is_address
 from geoseg.pipeline.settings import Pipeline
 from geoseg.pipeline.steps import CLUSTER, RUN, EstimateStep, ReportStep, SegmentStep, TrainStep
 from geoseg.raster.env import GDAL_VERSION
@@ -44,7 +45,7 @@ class Contents:
         InputRefused
             ``NOT_FOUND``, ``READ``.
         """
-        if "://" in path:
+        if is_address(path):
             return path
         place = Path(path)
         try:
@@ -63,6 +64,8 @@ class Contents:
 
     def _file(self, path: Path) -> str:
         status, key = path.stat(), os.path.abspath(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise InputRefused.of("NOT_A_FILE", path, "is no regular file", "Name a file or a folder")
         stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
         known = self._used.get(key) or self._known.get(key)
         if not (isinstance(known, list) and known[:3] == stamp):
@@ -144,7 +147,7 @@ def _of_training(file: str, paths: Paths) -> list[str]:
     job = TrainSettings.read(file)
     images = job.images and (job.images.images, job.images.coco, job.images.voc)
     weights = [path for path in (job.network.encoder_weights, job.network.start_from) if path and Path(path).exists()]
-    found = [path for path in (*job.files, *(images or ()), *weights) if path and "://" not in path]
+    found = [path for path in (*job.files, *(images or ()), *weights) if path and not is_address(path)]
     for path in found:
         paths.check(Path(path))
     return found

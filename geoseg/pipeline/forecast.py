@@ -11,6 +11,7 @@ from typing import Any
 from geoseg.errors import GeosegError
 from geoseg.pipeline.fingerprint import Contents, digest_of
 from geoseg.pipeline.graph import Task, tasks_of
+from geoseg.pipeline.paths import is_address
 from geoseg.pipeline.run import cluster_of
 from geoseg.pipeline.scenes import find_scenes
 from geoseg.pipeline.settings import Pipeline
@@ -163,7 +164,7 @@ class _Forecaster:
             known = [self.made[name].pixels for name in task.sources]
             return max((n for n in known if n is not None), default=None)
         files = task.scenes[0].files if task.scenes else [self.place.pipeline.paths.at(task.file)] if task.file else []
-        if not files or "://" in files[0]:
+        if not files or is_address(files[0]):
             return None
         from geoseg.raster.admit import admit
 

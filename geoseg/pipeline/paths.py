@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import InputRefused
+
+_ADDRESS = re.compile(r"(https?|s3)://[^/]", re.IGNORECASE)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address of the network; all others are paths, whatever is in them."""
+    return _ADDRESS.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,7 @@ class Paths:
             ``PATH``: no path at all. ``ROOT``: it leaves the allowed folders.
         """
         text = str(path)
-        if "://" in text:
+        if is_address(text):
             return text
         if not text or "\0" in text:
             raise InputRefused.of("PATH", text.replace("\0", "?") or "''", "is no path", "Name a file")

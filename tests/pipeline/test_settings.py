@@ -73,7 +73,7 @@ def test_what_is_wrong_is_told_with_file_line_and_key(tmp_path: Path, old: str, 
 
 
 def test_the_schema_that_ships_is_the_models() -> None:
-    assert SCHEMA.read_text("utf-8") == schema_text()
+    assert SCHEMA.read_text("utf-8") == schema_text(), "geoseg run --schema > geoseg/pipeline/schema.json"
 
 
 def test_every_pipeline_names_the_schema_and_fits_it(root: Path) -> None:
@@ -101,7 +101,9 @@ def test_the_schema_refuses_what_the_model_refuses(tmp_path: Path) -> None:
         assert not check.is_valid(good | change)
 
 
-@pytest.mark.parametrize("path", ["/etc/hostname", "../secret.tif", "link/secret.tif", "link.tif"])
+@pytest.mark.parametrize(
+    "path", ["/etc/hostname", "../secret.tif", "link/secret.tif", "link.tif", "a://../../secret.tif"]
+)
 def test_paths_outside_of_the_roots_are_refused_whatever_links_lead_there(tmp_path: Path, path: str) -> None:
     outside, jobs = tmp_path / "outside", tmp_path / "jobs"
     for folder in (outside, jobs):
