@@ -143,6 +143,7 @@ class SlurmChoice(Settings):
     gpus: int = Field(0, ge=0, le=16, description="GPUs of a worker; it uses one")
     interface: str | None = Field(None, pattern=r"^[\w.-]+$", description="network interface that nodes share, ib0")
     folder: str | None = Field(None, description="folder that all nodes see, for certificates; by default the current")
+    wait: float = Field(60.0, gt=0, le=10_080, description="minutes that the first job may wait in the queue")
 
     @model_validator(mode="before")
     @classmethod

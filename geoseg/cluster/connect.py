@@ -56,6 +56,11 @@ class ClusterSettings:
         return bool(self.scheduler or self.slurm or self.hook)
 
     @property
+    def wait(self) -> float:
+        """Seconds without any worker after which the cluster counts as lost: jobs of SLURM may be long in its queue."""
+        return max(self.slurm.wait * 60, 1) if self.slurm else self.patience
+
+    @property
     def where(self) -> str:
         """The cluster, in errors."""
         return self.scheduler or ("SLURM" if self.slurm else "cluster" if self.hook else "local cluster")

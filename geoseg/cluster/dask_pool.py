@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -35,6 +36,7 @@ from geoseg.errors import ClusterLost, GeosegError, ResourceError
 from geoseg.grid.blocks import Block
 from geoseg.model.bundle import Bundle
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -125,12 +127,11 @@ class DaskPool:
         try:
             if self._cluster is not None:
                 self._client.close(timeout=2)
-                self._cluster.close(timeout=10)
+                start.close(self._cluster)
             else:
                 if self._client.status == "running":
-                    with contextlib.suppress(ClusterLost):  # it may have died a moment ago
-                        for name in [*self._uploaded, *([self._plugin] if self._installed else [])]:
-                            self._answered(partial(self._client.unregister_worker_plugin, name))
+                    for name in [*self._uploaded, *([self._plugin] if self._installed else [])]:
+                        self._forget(name)
                 self._client.close(timeout=2)
         finally:
             self._held.close()
@@ -179,7 +180,7 @@ class DaskPool:
             if self._client.status == "running":
                 with contextlib.suppress(ClusterLost):  # the scheduler may have died a moment ago
                     self._answered(partial(self._client.cancel, [future for _, future in waiting]))
-                    self._answered(partial(self._client.unregister_worker_plugin, name))
+                self._forget(name)
 
     def everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """Run ``function`` once on every worker of a cluster elsewhere: its result, or the error, by address."""
@@ -200,6 +201,13 @@ class DaskPool:
     def _run(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         found: dict[str, Any] = self._answered(partial(self._client.run, function, *args, on_error="return"))
         return found
+
+    def _forget(self, name: str) -> None:
+        """Take a plugin back; that this fails, on a cluster that dies, is no reason to fail."""
+        try:
+            self._answered(partial(self._client.unregister_worker_plugin, name))
+        except Exception as error:
+            _log.debug("%s: %s", name, error)
 
     def _answered(self, ask: Callable[[], Any], patience: float | None = None) -> Any:
         """What the client gives for a question to the scheduler; ClusterLost when no answer comes in time."""
@@ -340,7 +348,7 @@ class DaskPool:
 
     def _first_workers(self) -> None:
         self._seen = time.monotonic()
-        until = self._seen + self._settings.patience
+        until = self._seen + self._settings.wait
         while not self._infos():
             if time.monotonic() > until or self._client.status not in {"running", "connecting"}:
                 self._lost("no worker has come")
@@ -355,8 +363,8 @@ class DaskPool:
         self._revive()
         if self._client.status == "running" and self._slots:
             self._seen = now
-        elif now - self._seen > self._settings.patience:
-            self._lost(f"no worker for {self._settings.patience:.0f} s")
+        elif now - self._seen > self._settings.wait:
+            self._lost(f"no worker for {self._settings.wait:.0f} s")
         if self._client.status in {"closed", "closing"}:
             self._lost("the scheduler is gone")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
+import dask
 from distributed import Client, LocalCluster, Nanny, Scheduler, Security, SpecCluster, Status
 
 from geoseg.cluster.address import Certificates
@@ -108,27 +111,32 @@ def slurm(choice: SlurmChoice, workers: int) -> Started:
         remedy = "Run: pip install 'geoseg[slurm]'"
         raise UsageError.of("SLURM", "dask-jobqueue", "it or cryptography is not installed", remedy) from None
     folder = Path(choice.folder or ".").absolute()
+    papers = ""
     gpu = [f"--gres=gpu:{choice.gpus}"] if choice.gpus else []
     try:
-        cluster = SLURMCluster(
-            cores=READ_AHEAD, processes=1, job_cpu=choice.cores, memory=choice.memory,
-            queue=choice.queue, account=choice.account, walltime=choice.walltime, interface=choice.interface,
-            job_extra_directives=gpu, worker_extra_args=["--resources", "GPU=1"] if gpu else [],
-            log_directory=None, shared_temp_directory=str(folder), security=security, protocol="tls://",
-            scheduler_options={"dashboard": False, "dashboard_address": ":0"}, silence_logs="critical", death_timeout=60,
-        )  # fmt: skip
+        papers = tempfile.mkdtemp(prefix=".geoseg-", dir=folder)
+        with dask.config.set({"distributed.scheduler.no-workers-timeout": f"{choice.wait} minutes"}):
+            cluster = SLURMCluster(
+                cores=READ_AHEAD, processes=1, job_cpu=choice.cores, memory=choice.memory,
+                queue=choice.queue, account=choice.account, walltime=choice.walltime, interface=choice.interface,
+                job_extra_directives=gpu, worker_extra_args=["--resources", "GPU=1"] if gpu else [],
+                log_directory=None, shared_temp_directory=papers, security=security, protocol="tls://",
+                scheduler_options={"dashboard": False, "dashboard_address": ":0"}, silence_logs="critical", death_timeout=60,
+            )  # fmt: skip
         cluster.adapt(minimum=workers, maximum=workers)
     except (OSError, ValueError, RuntimeError) as error:
+        shutil.rmtree(papers, ignore_errors=True)
         remedy = "Check --slurm; its folder must be one that all nodes see"
         raise ResourceError.of("SLURM", folder, f"cannot start ({_cause(error)})", remedy) from None
     return Client(cluster, set_as_default=False), cluster
 
 
 def hooked(hook: Callable[[], Any]) -> Started:
-    """A client of what ``hook`` gives: a Dask client, or a cluster that has one (Gateway, Kubernetes); both stay open."""
+    """A client of what ``hook`` gives: a Dask client, or a cluster that has one (Gateway, Kubernetes); what it gave stays open."""
     found = hook()
     if isinstance(found, Client):
-        return found, None
+        scheduler: Any = found.scheduler
+        return Client(scheduler.address, security=found.security, set_as_default=False), None
     if not hasattr(found, "get_client"):
         what = f"gave {type(found).__name__}, which is no Dask client and has no get_client()"
         raise UsageError.of("CLUSTER", "hook", what, "Return a Client, or a cluster")
@@ -136,6 +144,13 @@ def hooked(hook: Callable[[], Any]) -> Started:
     if not isinstance(client, Client) or client.asynchronous:
         raise UsageError.of("CLUSTER", "hook", "gave no client for threads", "Leave out asynchronous=True")
     return client, None
+
+
+def close(cluster: Any) -> None:
+    """End a cluster that was started here; keys that its jobs read do not stay."""
+    cluster.close(timeout=10)
+    if papers := getattr(cluster, "shared_temp_directory", None):
+        shutil.rmtree(papers, ignore_errors=True)
 
 
 def revive(cluster: Any) -> None:
