@@ -49,6 +49,8 @@ CONFIG = {
 }
 """Dask's settings while a pool is open. Workers that die come back by themselves, so that one counts as lost late."""
 
+_ROLES = ("client", "scheduler", "worker")
+
 Started = tuple[Client, Any]
 """A client, and the cluster that ends with it; None where it is somebody else's."""
 
@@ -106,7 +108,7 @@ def slurm(choice: SlurmChoice, workers: int) -> Started:
     try:
         from dask_jobqueue.slurm import SLURMCluster
 
-        security = Security.temporary()
+        made = Security.temporary()
     except ImportError:
         remedy = "Run: pip install 'geoseg[slurm]'"
         raise UsageError.of("SLURM", "dask-jobqueue", "it or cryptography is not installed", remedy) from None
@@ -115,6 +117,7 @@ def slurm(choice: SlurmChoice, workers: int) -> Started:
     gpu = [f"--gres=gpu:{choice.gpus}"] if choice.gpus else []
     try:
         papers = tempfile.mkdtemp(prefix=".geoseg-", dir=folder)
+        security = _kept(made, Path(papers))
         with dask.config.set({"distributed.scheduler.no-workers-timeout": f"{choice.wait} minutes"}):
             cluster = SLURMCluster(
                 cores=READ_AHEAD, processes=1, job_cpu=choice.cores, memory=choice.memory,
@@ -144,6 +147,18 @@ def hooked(hook: Callable[[], Any]) -> Started:
     if not isinstance(client, Client) or client.asynchronous:
         raise UsageError.of("CLUSTER", "hook", "gave no client for threads", "Leave out asynchronous=True")
     return client, None
+
+
+def _kept(made: Security, folder: Path) -> Security:
+    """Certificates as files that only this user reads, so that it is we who remove them."""
+    files = {}
+    for name in ("ca_file", "client_cert", "client_key"):
+        path = folder / f"{name}.pem"
+        path.touch(mode=0o600)
+        path.write_text(getattr(made, f"tls_{name}"))
+        files[name] = str(path)
+    pairs = {f"tls_{who}_{what}": files[f"client_{what}"] for who in _ROLES for what in ("cert", "key")}
+    return Security(tls_ca_file=files["ca_file"], require_encryption=True, **pairs)
 
 
 def close(cluster: Any) -> None:
