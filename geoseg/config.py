@@ -48,6 +48,8 @@ class PerClass(Settings):
     ``water=500,tree=2000``, ``1000,water=500``.
     """
 
+    model_config = ConfigDict(json_schema_extra=lambda schema: _as_given(schema))
+
     others: float = Field(0.0, ge=0, allow_inf_nan=False)
     classes: dict[str, float] = {}
 
@@ -73,6 +75,14 @@ class PerClass(Settings):
             if not (math.isfinite(number) and number >= 0):
                 raise ValueError(f"{name}={number:g} must be a number of 0 or more")
         return self
+
+
+def _as_given(schema: dict[str, Any]) -> None:
+    """Make the schema that of what may be written, for editors: a number, numbers by class, or the command line's text."""
+    told = {"title": schema["title"], "description": "a number for all classes, or numbers by class"}
+    schema.clear()
+    number = {"type": "number", "minimum": 0}
+    schema |= {**told, "anyOf": [number, {"type": "object", "additionalProperties": number}, {"type": "string"}]}
 
 
 def _per_class(text: str) -> dict[str, Any]:
@@ -120,7 +130,49 @@ class SieveSettings(Settings):
     overwrite: bool = False
 
 
-class PolygonizeSettings(Settings):
+class SlurmChoice(Settings):
+    """What a SLURM job of one worker asks for; also made from ``queue=gpu,cores=8,memory=16GiB,walltime=2:00:00,gpus=1``.
+
+    Everything here becomes a word of a job script, so nothing but plain words is taken.
+    """
+
+    queue: str | None = Field(None, pattern=r"^[\w.,+-]+$", description="partition")
+    account: str | None = Field(None, pattern=r"^[\w.+-]+$")
+    cores: int = Field(4, ge=1, description="processors of a worker")
+    memory: str = Field("8GiB", pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$", description="of a worker")
+    walltime: str = Field("1:00:00", pattern=r"^(\d+-)?\d+(:\d\d){0,2}$", description="after which SLURM ends a worker")
+    gpus: int = Field(0, ge=0, le=16, description="GPUs of a worker; it uses one")
+    interface: str | None = Field(None, pattern=r"^[\w.-]+$", description="network interface that nodes share, ib0")
+    folder: str | None = Field(None, description="folder that all nodes see, for certificates; by default the current")
+    wait: float = Field(60.0, gt=0, le=10_080, description="minutes that the first job may wait in the queue")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        pairs = [item.partition("=") for item in given.split(",")]
+        if not all(name.strip() and value.strip() for name, _, value in pairs):
+            raise ValueError(f"{given!r} is not written like queue=short,cores=8,memory=16GiB")
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+class ClusterChoice(Settings):
+    """Where blocks are worked on: this process, local processes, a scheduler at an address, or jobs of SLURM.
+
+    All settings of jobs that run blocks have these keys.
+    """
+
+    workers: int = Field(0, ge=0, description="worker processes, local or as jobs of SLURM; 0: this process")
+    scheduler: str | None = Field(None, description="address of a running Dask scheduler: tls://host:8786")
+    tls_ca: str | None = Field(None, description="file of the certificate authority of the scheduler and its workers")
+    tls_cert: str | None = Field(None, description="file of this client's certificate")
+    tls_key: str | None = Field(None, description="file of this client's key")
+    insecure: bool = Field(False, description="talk without TLS to a scheduler on another machine")
+    slurm: SlurmChoice | None = Field(None, description="start the workers as jobs of SLURM")
+
+
+class PolygonizeSettings(ClusterChoice):
     """How a mask becomes polygons: which regions, how their outlines run, and where the work is done."""
 
     min_area: PerClass = Field(PerClass(), description="smallest region, m2, also by class")
@@ -133,8 +185,6 @@ class PolygonizeSettings(Settings):
     nodata: int | None = Field(None, description="value that means no class; None: what the file says")
     assume_crs: str | None = Field(None, description="CRS of a mask that names none")
     block_size: int = Field(2048, ge=1, description="strips have about as many pixels as a block of this side")
-    workers: int = Field(0, ge=0, description="local worker processes; 0: the threads of this process")
-    scheduler: str | None = None
     split: bool = Field(False, description="several Shapefiles of at most 2 GB each")
     overwrite: bool = False
     progress: str | None = Field(None, description="file that gets one JSON line for each strip")
@@ -166,7 +216,7 @@ class EvaluateSettings(Settings):
     overwrite: bool = False
 
 
-class SegmentSettings(Settings):
+class SegmentSettings(ClusterChoice):
     """How a scene becomes a mask, polygons and areas."""
 
     chip_size: int | Literal["auto"] | None = Field(
@@ -181,11 +231,12 @@ class SegmentSettings(Settings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     backend: Literal["auto", "torch", "onnx", "openvino"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    workers: int = Field(0, ge=0, description="local worker processes; 0: this process")
     threads: int | None = Field(None, ge=1, description="threads of one worker; None: the processors shared out")
-    scheduler: str | None = None
     work: str | None = Field(None, description="folder for committed blocks; None: a hidden folder in the output")
     restart: bool = False
+    reuse: str | None = Field(
+        None, description="folder that keeps the blocks of this scene; those of unchanged pixels are not computed again"
+    )
     overwrite: bool = False
     progress: str | None = Field(None, description="file that gets one JSON line for each committed block")
     on_bad_block: Literal["stop", "nodata"] = "stop"

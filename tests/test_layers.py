@@ -25,6 +25,8 @@ LAYERS = [
     {"train", "report"},
     {"cluster"},
     {"jobs"},
+    {"pipeline"},
+    {"schedule"},
     {"cli"},
 ]
 IMPORT_NAME = {"pillow": "PIL", "scikit-learn": "sklearn"}  # where it is not the distribution's
@@ -44,6 +46,8 @@ ROOMS = {
     "dask": {"cluster", "raster"},
     "geopandas": {"vector", "compare", "accuracy", "train", "report"},
     "click": {"cli"},
+    "cronsim": {"schedule"},
+    "tornado": {"schedule"},
     "rich": {"cli"},
     "matplotlib": {"report", "train"},
     "jinja2": {"report"},

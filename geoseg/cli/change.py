@@ -127,7 +127,7 @@ def run_options(command: options.Command) -> options.Command:
             "--workers", type=click.IntRange(min=0), metavar="N",
             help="Local worker processes; 0, the default: the threads of this one.",
         ),
-        options.scheduler,
+        options.cluster_options,
         options.threads,
         options.overwrite,
         options.as_json,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,6 +103,24 @@ class ByClass(click.types.StringParamType):
         if self.whole and not all(number.is_integer() for number in (made.others, *made.classes.values())):
             self.fail(f"{value!r} is not in whole numbers", param, ctx)
         return made
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Duration(click.types.StringParamType):
+    """A length of time with its unit, ``4h``, ``90m``, ``1h30m``, ``2d``, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the parts."""
+        if isinstance(value, int | float):
+            return float(value)
+        parts = re.findall(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", str(value).replace(" ", ""))
+        if not parts or "".join(map("".join, parts)) != str(value).replace(" ", ""):
+            self.fail(f"{value!r} is not a length of time such as 4h, 90m or 1d12h", param, ctx)
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 class SomePath(click.Path):
@@ -302,7 +321,43 @@ def plan_options(command: Command) -> Command:
 # Running
 
 workers = click.option("--workers", type=COUNT, metavar="N", help="Local worker processes.")
-scheduler = click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, such as tcp://host:8786.")
+
+
+def cluster_options(command: Command) -> Command:
+    """Workers on other machines: the keys of :class:`geoseg.config.ClusterChoice` after ``workers``."""
+    return stack(
+        command,
+        click.option(
+            "--scheduler", metavar="ADDRESS", help="A running Dask scheduler, such as tls://host:8786."
+        ),
+        click.option("--tls-ca", type=PATH, metavar="FILE", help="Certificate of the scheduler's authority, PEM."),
+        click.option("--tls-cert", type=PATH, metavar="FILE", help="Certificate of this side, PEM."),
+        click.option("--tls-key", type=PATH, metavar="FILE", help="Key of --tls-cert, PEM."),
+        click.option(
+            "--insecure", is_flag=True,
+            help="Talk without TLS to a scheduler on another machine: whoever is on the way can run code.",
+        ),
+        click.option(
+            "--slurm", metavar="KEY=VALUE,...",
+            help="Start --workers jobs of SLURM: queue=gpu,cores=8,memory=16GiB,walltime=2:00:00,gpus=1.",
+        ),
+    )  # fmt: skip
+
+
+# Jobs
+
+
+def _own_store() -> str:
+    """The store of this user: below XDG_STATE_HOME, by default ~/.local/state."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    home = state if os.path.isabs(state) else os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(home, "geoseg", "jobs.db")
+
+
+store = click.option(
+    "--store", type=PATH, metavar="FILE", default=_own_store, envvar="GEOSEG_STORE", show_envvar=True,
+    show_default="~/.local/state/geoseg/jobs.db", help="The file of jobs and their history.",
+)  # fmt: skip
 
 # Outputs
 

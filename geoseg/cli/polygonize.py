@@ -48,7 +48,7 @@ def run_options(command: options.Command) -> options.Command:
             "--workers", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
             help="Local worker processes; 0: the threads of this one.",
         ),
-        options.scheduler,
+        options.cluster_options,
         click.option(
             "--progress", type=options.PATH, metavar="FILE", help="Append one JSON line for each strip that is traced."
         ),

@@ -50,7 +50,7 @@ def run_options(command: options.Command) -> options.Command:
             metavar="N",
             help="Local worker processes; 0: this process.",
         ),
-        options.scheduler,
+        options.cluster_options,
         click.option(
             "--work",
             type=options.PATH,
@@ -58,6 +58,12 @@ def run_options(command: options.Command) -> options.Command:
             help="Folder for committed blocks; by default a hidden one in OUT.",
         ),
         click.option("--restart", is_flag=True, help="Drop the blocks of an unfinished run."),
+        click.option(
+            "--reuse",
+            type=options.PATH,
+            metavar="DIR",
+            help="Folder that keeps this scene's blocks: when some of its pixels change, only their blocks are computed again.",
+        ),
         click.option(
             "--progress", type=options.PATH, metavar="FILE", help="Append one JSON line for each committed block."
         ),

@@ -1,12 +1,15 @@
-"""Connect: which pool a run gets: this process, local worker processes, one process per GPU, or a scheduler's address."""
+"""Connect: which pool a run gets: this process, local processes, one per GPU, a scheduler's address, SLURM, or a hook's."""
 
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
+from geoseg.cluster.address import certificates, checked
 from geoseg.cluster.pool import LocalPool, Pool
+from geoseg.config import ClusterChoice, SlurmChoice
 from geoseg.errors import ResourceError, UsageError
 
 _MOST_WORKERS = 64
@@ -15,9 +18,11 @@ _MOST_WORKERS = 64
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """``workers`` processes on this machine (0: this process alone), or the ``scheduler`` at an address.
+    """``workers`` processes on this machine (0: this process alone), the ``scheduler`` at an address, SLURM, or a hook.
 
-    ``patience`` is how many seconds a run waits for a worker before the cluster counts as lost.
+    ``patience`` is how many seconds a run waits for a worker before the cluster counts as lost. ``hook`` gives a Dask client,
+    or a cluster with ``get_client()`` (Gateway, Kubernetes, ...); what it gives is not closed. It comes from Python only:
+    a file or a command line that could name one could run anything.
     """
 
     workers: int = 0
@@ -25,11 +30,43 @@ class ClusterSettings:
     device: str = "auto"
     threads: int | None = None
     patience: float = 45.0
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    insecure: bool = False
+    slurm: SlurmChoice | None = None
+    hook: Callable[[], Any] | None = None
+
+    @classmethod
+    def of(cls, choice: ClusterChoice, *, device: str = "auto", threads: int | None = None) -> Self:
+        """The settings of a job as the cluster needs them."""
+        chosen = {name: getattr(choice, name) for name in ClusterChoice.model_fields}
+        return cls(**chosen, device=device, threads=threads)
 
     @property
     def gpu(self) -> bool:
         """True when tasks must run where a GPU is offered."""
         return self.device.startswith("cuda")
+
+    @property
+    def alone(self) -> bool:
+        """True when this process does the work."""
+        return not (self.workers or self.scheduler is not None or self.slurm or self.hook)
+
+    @property
+    def elsewhere(self) -> bool:
+        """True when workers may be on other machines: they know their own processors, and may not see our files."""
+        return bool(self.scheduler or self.slurm or self.hook)
+
+    @property
+    def wait(self) -> float:
+        """Seconds without any worker after which the cluster counts as lost: jobs of SLURM may be long in its queue."""
+        return max(self.slurm.wait * 60, 1) if self.slurm else self.patience
+
+    @property
+    def where(self) -> str:
+        """The cluster, in errors."""
+        return self.scheduler or ("SLURM" if self.slurm else "cluster" if self.hook else "local cluster")
 
 
 def connect(settings: ClusterSettings) -> Pool:
@@ -38,40 +75,43 @@ def connect(settings: ClusterSettings) -> Pool:
     Raises
     ------
     UsageError
-        A negative number of workers, or far more than the machine has processors.
+        A negative number of workers, or far more than the machine has processors; an address that is none, or may not be
+        talked to without TLS; certificates that are none; two kinds of clusters at once.
     ResourceError
         CUDA was asked for on this machine and there is none.
     """
-    if settings.workers < 0:
-        raise UsageError.of("WORKERS", settings.workers, "the number of workers is negative", "Use --workers 0 or more")
-    if settings.scheduler is not None:
-        if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+", settings.scheduler):
-            what = "is no address of a scheduler"
-            raise UsageError.of("SCHEDULER", settings.scheduler or "''", what, "Write it like tcp://host:8786")
-        from geoseg.cluster.dask_pool import DaskPool, remote
-
-        return DaskPool(lambda: remote(settings.scheduler or "", settings.patience), settings)
-    if settings.workers == 0:
+    _check_kinds(settings)
+    if settings.alone:
         return LocalPool()
-    from geoseg.cluster.dask_pool import DaskPool, local, local_cuda
+    tls = certificates(settings.tls_ca, settings.tls_cert, settings.tls_key)
+    if settings.scheduler is not None:
+        address = checked(settings.scheduler, tls, insecure=settings.insecure)
+        if tls:
+            tls.check()
+    from geoseg.cluster import start
+    from geoseg.cluster.dask_pool import DaskPool
 
+    if settings.hook is not None:
+        hook = settings.hook
+        return DaskPool(lambda: start.hooked(hook), settings)
+    if settings.scheduler is not None:
+        return DaskPool(lambda: start.remote(address, settings.patience, tls), settings)
+    if settings.slurm is not None:
+        slurm = settings.slurm
+        return DaskPool(lambda: start.slurm(slurm, settings.workers), settings)
     most = max(_MOST_WORKERS, 8 * (_processors() or 1))
     if settings.workers > most:
         what = f"this machine can hold {most} worker processes"
         raise UsageError.of("WORKERS", settings.workers, what, "One for each processor is enough")
     if settings.gpu:
-        gpus = visible_gpus()
-        if not gpus:
-            remedy = "Use --device cpu, or a machine with an NVIDIA GPU and its driver"
-            raise ResourceError.of("DEVICE", settings.device, "no CUDA device is visible", remedy)
-        chosen = [settings.device.partition(":")[2]] if ":" in settings.device else gpus[: settings.workers]
-        return DaskPool(lambda: local_cuda(chosen), settings)
-    return DaskPool(lambda: local(settings.workers), settings)
+        devices = _devices(settings)
+        return DaskPool(lambda: start.local_cuda(devices), settings)
+    return DaskPool(lambda: start.local(settings.workers), settings)
 
 
 def threads_each(settings: ClusterSettings) -> int | None:
-    """Network threads of each worker: the processors shared out; None on a scheduler, whose workers know best."""
-    if settings.threads or settings.scheduler:
+    """Network threads of each worker: the processors shared out; None on other machines, whose workers know best."""
+    if settings.threads or settings.elsewhere:
         return settings.threads
     processors = _processors()
     return max(processors // max(settings.workers, 1), 1) if processors else None
@@ -91,6 +131,27 @@ def visible_gpus() -> list[str]:
         return sorted(name for name in os.listdir("/proc/driver/nvidia/gpus") if name) and _indices()
     except OSError:
         return []
+
+
+def _check_kinds(settings: ClusterSettings) -> None:
+    if settings.workers < 0:
+        raise UsageError.of("WORKERS", settings.workers, "the number of workers is negative", "Use --workers 0 or more")
+    kinds = [settings.scheduler is not None, settings.slurm is not None, settings.hook is not None]
+    if sum(kinds) > 1:
+        raise UsageError.of("CLUSTER", settings.where, "two kinds of clusters", "Choose one of --scheduler and --slurm")
+    if settings.slurm and not settings.workers:
+        raise UsageError.of("WORKERS", "SLURM", "the number of jobs is missing", "Say --workers N")
+    tls = settings.tls_ca or settings.tls_cert or settings.tls_key
+    if tls and settings.scheduler is None:
+        raise UsageError.of("TLS", tls, "goes with a scheduler's address", "Add --scheduler tls://HOST:PORT")
+
+
+def _devices(settings: ClusterSettings) -> list[str]:
+    gpus = visible_gpus()
+    if not gpus:
+        remedy = "Use --device cpu, or a machine with an NVIDIA GPU and its driver"
+        raise ResourceError.of("DEVICE", settings.device, "no CUDA device is visible", remedy)
+    return [settings.device.partition(":")[2]] if ":" in settings.device else gpus[: settings.workers]
 
 
 def _indices() -> list[str]:

@@ -1,4 +1,4 @@
-"""DaskPool: blocks as futures on Dask workers; the only module that imports ``dask.distributed``.
+"""DaskPool: blocks as futures on the workers of a Dask cluster (``start.py``).
 
 Tasks carry a :class:`Block` (about 100 bytes); the job travels once, as a worker plugin, and reaches workers that join later.
 A few blocks a worker are in flight, so the client's memory does not grow with the scene.
@@ -11,75 +11,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
-import signal
 import threading
 import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import resource_tracker
 from typing import Any, NoReturn, Self, TypeVar
 
 import dask
-from distributed import (
-    Client,
-    Future,
-    KilledWorker,
-    LocalCluster,
-    Nanny,
-    Scheduler,
-    SpecCluster,
-    WorkerPlugin,
-    get_worker,
-)
+from distributed import Future, KilledWorker, WorkerPlugin, get_worker
 
+from geoseg.cluster import start
+from geoseg.cluster.admission import Makers, check_versions
 from geoseg.cluster.connect import ClusterSettings
 from geoseg.cluster.pool import Job, Outcome
+from geoseg.cluster.upload import BundlePlugin, bundle_here, kept, name_of
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.errors import ClusterLost, GeosegError, ResourceError
 from geoseg.grid.blocks import Block
+from geoseg.model.bundle import Bundle
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
 IN_FLIGHT = 2 * (READ_AHEAD + 1)
 """Blocks a worker that the scheduler knows of: those at work, and enough behind them that no worker waits for us."""
 
+REVIVE = 5.0
+"""Seconds between two looks at local workers that are to come back."""
+
 DEATHS = 3
 """A block that was at work when its worker died this often is given up."""
-
-_CONFIG = {
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.scheduler.no-workers-timeout": "45s",
-    "distributed.scheduler.worker-ttl": "120s",
-    "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
-    "distributed.comm.timeouts.connect": "20s",
-    "distributed.comm.timeouts.tcp": "30s",
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": False,
-    "distributed.admin.system-monitor.gil.enabled": False,
-    # What workers do to watch themselves takes 6 % of a processor each by default; blocks last seconds.
-    "distributed.admin.system-monitor.interval": "5s",
-    "distributed.admin.system-monitor.disk": False,
-    "distributed.admin.tick.interval": "500ms",
-    "distributed.worker.memory.monitor-interval": "5s",
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.low-level-log-length": 100,
-    "distributed.logging": {
-        "distributed": "critical",
-        "distributed.nanny": "critical",
-        "distributed.worker": "critical",
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,34 +61,62 @@ class _Carried:
 
 
 class JobPlugin(WorkerPlugin):
-    """Carries the job to each worker and keeps its worker object there."""
+    """Carries the job to each worker and keeps its worker object there; ``makers``: the versions that a worker must have."""
 
-    def __init__(self, name: str, job: Job) -> None:
+    def __init__(self, name: str, job: Job, makers: Makers | None = None) -> None:
         """Keep the job until a worker asks."""
         self.name = name
         self.job = job
+        self.makers = makers
 
     def setup(self, worker: Any) -> None:
-        """Make the worker's state; the network is loaded by the first block."""
-        self.block_worker = self.job.worker()
+        """Remember where this is; the worker's state is made by the first block, the network loaded."""
+        self.where = worker.address
+        self._making = threading.Lock()
+        self._made: Any = None
+
+    @property
+    def block_worker(self) -> Any:
+        """The worker's state; made once it is clear that a worker which joined late is as the others are."""
+        with self._making:
+            if self._made is None:
+                job: Any = self.job
+                if self.makers is not None:
+                    self.makers.refuse(Makers.here(), self.where)
+                    if isinstance(getattr(job, "bundle", None), Bundle):
+                        job = replace(job, bundle=bundle_here(job.bundle, get_worker()))
+                self._made = job.worker()
+            return self._made
 
 
 class DaskPool:
-    """A pool on a Dask cluster that ``start`` makes and the pool closes."""
+    """A pool on a Dask cluster that ``begin`` makes and the pool closes."""
 
-    def __init__(self, start: Callable[[], tuple[Client, Any]], settings: ClusterSettings) -> None:
+    def __init__(self, begin: Callable[[], start.Started], settings: ClusterSettings) -> None:
         """Keep how to start."""
-        self._start = start
+        self._begin = begin
         self._settings = settings
         self._name = f"geoseg-{uuid.uuid4().hex[:12]}"
         self._installed = 0
+        self._uploaded: list[str] = []
         self._seen = 0.0
+        self._revived = 0.0
 
     def __enter__(self) -> Self:
         """Start or reach the cluster and see that a worker is there that can take the work."""
-        self._client, self._cluster = self._start()
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(
+            dask.config.set(start.CONFIG)
+        )  # also for what is read later: time-outs of new connections
+        try:
+            self._client, self._cluster = self._begin()
+        except BaseException:
+            self._held.close()
+            raise
         try:
             self._first_workers()
+            if self.elsewhere:
+                check_versions(self)
         except BaseException:
             self.__exit__()
             raise
@@ -128,19 +124,27 @@ class DaskPool:
 
     def __exit__(self, *exc: object) -> None:
         """Close what was started; a scheduler that was only reached goes on without our tasks."""
-        if self._cluster is not None:
-            self._client.close(timeout=2)
-            self._cluster.close(timeout=10)
-        else:
-            if self._client.status == "running" and self._installed:
-                with contextlib.suppress(OSError, TimeoutError):  # it may have died a moment ago
-                    self._client.unregister_worker_plugin(self._plugin)
-            self._client.close(timeout=2)
+        try:
+            if self._cluster is not None:
+                self._client.close(timeout=2)
+                start.close(self._cluster)
+            else:
+                if self._client.status == "running":
+                    for name in [*self._uploaded, *([self._plugin] if self._installed else [])]:
+                        self._forget(name)
+                self._client.close(timeout=2)
+        finally:
+            self._held.close()
 
     @property
     def workers(self) -> int:
         """Number of workers now."""
         return len(self._infos())
+
+    @property
+    def elsewhere(self) -> bool:
+        """True when workers may be on other machines."""
+        return self._settings.elsewhere
 
     @property
     def _plugin(self) -> str:
@@ -160,7 +164,7 @@ class DaskPool:
         The function travels once to each worker, also to those that join later.
         """
         name = f"{self._name}-{uuid.uuid4().hex[:8]}"
-        self._client.register_plugin(JobPlugin(name, _Carried(function)), name=name)
+        self._answered(partial(self._client.register_plugin, JobPlugin(name, _Carried(function)), name=name))
         waiting: deque[tuple[T, Future[Any]]] = deque()
         todo, room = iter(items), self._room()
         try:
@@ -174,9 +178,47 @@ class DaskPool:
                 del future
         finally:
             if self._client.status == "running":
-                self._client.cancel([future for _, future in waiting])
-                with contextlib.suppress(OSError, TimeoutError):  # the scheduler may have died a moment ago
-                    self._client.unregister_worker_plugin(name)
+                with contextlib.suppress(ClusterLost):  # the scheduler may have died a moment ago
+                    self._answered(partial(self._client.cancel, [future for _, future in waiting]))
+                self._forget(name)
+
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Run ``function`` once on every worker of a cluster elsewhere: its result, or the error, by address."""
+        if not self.elsewhere:
+            return {}
+        return self._run(_beside, function, args)
+
+    def keeps(self, bundle: Bundle) -> dict[str, Any]:
+        """The digest of the bundle as each worker of a cluster elsewhere has it, or the error, by address."""
+        return self._run(kept, bundle) if self.elsewhere else {}
+
+    def upload(self, bundle: Bundle) -> None:
+        """Send a bundle to every worker of a cluster elsewhere, now and to come."""
+        plugin = BundlePlugin(bundle)
+        self._uploaded.append(plugin.name)
+        self._answered(partial(self._client.register_plugin, plugin, name=plugin.name), 20 * self._settings.patience)
+
+    def _run(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self._answered(partial(self._client.run, function, *args, on_error="return"))
+        return found
+
+    def _forget(self, name: str) -> None:
+        """Take a plugin back; that this fails, on a cluster that dies, is no reason to fail."""
+        try:
+            self._answered(partial(self._client.unregister_worker_plugin, name))
+        except Exception as error:
+            _log.debug("%s: %s", name, error)
+
+    def _answered(self, ask: Callable[[], Any], patience: float | None = None) -> Any:
+        """What the client gives for a question to the scheduler; ClusterLost when no answer comes in time."""
+
+        async def asked() -> Any:
+            return await ask()
+
+        try:
+            return self._client.sync(asked, callback_timeout=patience or self._settings.patience)
+        except (OSError, TimeoutError, CancelledError, asyncio.CancelledError):
+            self._lost("the scheduler does not answer")
 
     def _submit(self, resources: dict[str, float] | None, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         return self._client.submit(_call, function, args, kw, pure=False, resources=resources)
@@ -203,9 +245,10 @@ class DaskPool:
     def install(self, job: Job) -> None:
         """Send the job to every worker, now and to come."""
         if self._installed:
-            self._client.unregister_worker_plugin(self._plugin)
+            self._answered(partial(self._client.unregister_worker_plugin, self._plugin))
         self._installed += 1
-        self._client.register_plugin(JobPlugin(self._plugin, job), name=self._plugin)
+        plugin = JobPlugin(self._plugin, job, Makers.here() if self.elsewhere else None)
+        self._answered(partial(self._client.register_plugin, plugin, name=self._plugin))
 
     def ask(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run ``function(block_worker, *args)`` on one worker."""
@@ -265,6 +308,7 @@ class DaskPool:
                 continue
             if time.monotonic() - quiet > 5:
                 quiet, allowed = time.monotonic(), room()
+                self._revive()
             _, block = flying.pop(str(future.key))
             yield block, self._outcome(future)
             future.release()
@@ -292,8 +336,9 @@ class DaskPool:
 
     def _infos(self) -> dict[str, Any]:
         try:
-            return dict(self._client.scheduler_info(n_workers=-1)["workers"])
-        except (OSError, TimeoutError, ValueError, KeyError):
+            scheduler: Any = self._client.scheduler
+            return dict(self._answered(partial(scheduler.identity, n_workers=-1), 10)["workers"])
+        except (ClusterLost, AttributeError, ValueError, KeyError):  # a client that closes has no scheduler
             return {}
 
     @property
@@ -303,7 +348,7 @@ class DaskPool:
 
     def _first_workers(self) -> None:
         self._seen = time.monotonic()
-        until = self._seen + self._settings.patience
+        until = self._seen + self._settings.wait
         while not self._infos():
             if time.monotonic() > until or self._client.status not in {"running", "connecting"}:
                 self._lost("no worker has come")
@@ -315,90 +360,59 @@ class DaskPool:
     def _see_workers(self) -> None:
         """Remember when a worker was last seen, and give up after ``patience`` seconds without any."""
         now = time.monotonic()
+        self._revive()
         if self._client.status == "running" and self._slots:
             self._seen = now
-        elif now - self._seen > self._settings.patience:
-            self._lost(f"no worker for {self._settings.patience:.0f} s")
+        elif now - self._seen > self._settings.wait:
+            self._lost(f"no worker for {self._settings.wait:.0f} s")
         if self._client.status in {"closed", "closing"}:
             self._lost("the scheduler is gone")
 
+    def _revive(self) -> None:
+        """Bring back local workers whose supervisor has given up, every few seconds."""
+        if self._cluster is not None and not self.elsewhere and time.monotonic() - self._revived > REVIVE:
+            self._revived = time.monotonic()
+            start.revive(self._cluster)
+
     def _lost(self, what: str) -> NoReturn:
-        where = self._settings.scheduler or "local cluster"
-        raise ClusterLost.of("CLUSTER", where, what, "Finished blocks are kept; run the same command again")
-
-
-def local(workers: int) -> tuple[Client, Any]:
-    """Worker processes on this machine, bound to loopback, supervised, without a dashboard."""
-    with dask.config.set(_CONFIG):
-        with _deaf_to_interrupts():
-            cluster = LocalCluster(
-                n_workers=workers, threads_per_worker=READ_AHEAD, processes=True, host="127.0.0.1",
-                dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
-            )  # fmt: skip
-        return Client(cluster, set_as_default=False), cluster
-
-
-def local_cuda(devices: list[str]) -> tuple[Client, Any]:
-    """One supervised worker process for each CUDA device, each seeing only its own."""
-    with dask.config.set(_CONFIG):
-        workers = {
-            device: {
-                "cls": Nanny,
-                "options": {
-                    "nthreads": READ_AHEAD, "resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": device},
-                    "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", "silence_logs": 50,
-                },
-            }
-            for device in devices
-        }  # fmt: skip
-        scheduler = {
-            "cls": Scheduler,
-            "options": {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"},
-        }
-        with _deaf_to_interrupts():
-            cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50)
-        return Client(cluster, set_as_default=False), cluster
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Block SIGINT in the threads, and so in the processes, that start inside; here it waits until the end.
-
-    Ctrl-C in a terminal goes to every process of the group: ours to act on, not the workers', who would print tracebacks.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # its first start unblocks SIGINT in the thread that needs it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def remote(address: str, patience: float) -> tuple[Client, None]:
-    """A client of the scheduler at ``address``."""
-    try:
-        with dask.config.set(_CONFIG):
-            return Client(address, timeout=min(patience, 20), set_as_default=False, direct_to_workers=False), None
-    except (OSError, TimeoutError, ValueError) as error:
         raise ClusterLost.of(
-            "CLUSTER", address, f"cannot reach the scheduler ({error})", "Check --scheduler and the network"
-        ) from None
+            "CLUSTER", self._settings.where, what, "Finished blocks are kept; run the same command again"
+        )
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call on a worker; geoseg's errors leave it without their causes, lest they arrive as something else."""
+    """Call on a worker, uploaded bundles in place of the client's.
+
+    geoseg's errors leave it without their causes, lest they arrive as something else.
+    """
     try:
-        return function(*args, **kwargs)
+        return function(*map(_placed, args), **kwargs)
     except GeosegError as error:
         alone = error.alone()
     raise alone
 
 
+async def _beside(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call on a worker beside its loop, which goes on answering; our errors are results, so that they stay what they are."""
+    try:
+        return await asyncio.to_thread(function, *args)
+    except GeosegError as error:
+        return error.alone()
+
+
+def _placed(value: Any) -> Any:
+    if not isinstance(value, Bundle):
+        return value
+    worker = get_worker()
+    return bundle_here(value, worker) if name_of(value) in worker.plugins else value
+
+
 def _work(plugin: str, step: str, block: Block) -> None:
-    _call(getattr(_worker_of(plugin), step), (block,), {})
+    _call(_step, (plugin, step, block), {})
+
+
+def _step(plugin: str, step: str, block: Block) -> None:
+    getattr(_worker_of(plugin), step)(block)
 
 
 def _ask(plugin: str, function: Callable[..., Any], *args: Any) -> Any:

@@ -34,7 +34,10 @@ Array = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What is known of a committed block: name, hash of its payload, layers, class counts, chips, seconds by step."""
+    """What is known of a committed block: name, hash of its payload, layers, class counts, chips, seconds by step.
+
+    ``reused``: it was taken from an earlier run, of the same pixels.
+    """
 
     block: str
     sha256: str
@@ -45,6 +48,7 @@ class Receipt:
     skipped: int = 0
     bad: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    reused: bool = False
 
     @classmethod
     def parse(cls, line: bytes) -> Self:

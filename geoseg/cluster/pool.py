@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from geoseg.cluster.worker import READ_AHEAD
 from geoseg.grid.blocks import Block
+from geoseg.model.bundle import Bundle
 from geoseg.vector.threads import in_order
 
 T = TypeVar("T")
@@ -31,6 +32,10 @@ class Pool(Protocol):
     def workers(self) -> int:
         """Number of worker processes."""
 
+    @property
+    def elsewhere(self) -> bool:
+        """True when workers may be on other machines."""
+
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run ``function`` once on a worker and return its result."""
 
@@ -49,6 +54,15 @@ class Pool(Protocol):
         Function, items and results travel, so they are to be small. An error is raised in its place, as what it is.
         """
 
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Run ``function`` once on every worker that may be on another machine: results, or errors, by worker."""
+
+    def keeps(self, bundle: Bundle) -> dict[str, Any]:
+        """The digest of the bundle that a worker has under the same path or by upload, or an error, as ``everywhere``."""
+
+    def upload(self, bundle: Bundle) -> None:
+        """Send a bundle to every worker, now and to come."""
+
     def __enter__(self) -> Self:
         """Start."""
 
@@ -60,6 +74,7 @@ class LocalPool:
     """The calling process alone: a cluster of one, with threads that read ahead and write behind."""
 
     workers = 1
+    elsewhere = False
 
     def __init__(self) -> None:
         """Nothing starts before the context is entered."""
@@ -85,6 +100,17 @@ class LocalPool:
     def ask(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run it on this process's worker."""
         return function(self._worker, *args)
+
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Nothing: this process is nowhere else."""
+        return {}
+
+    def keeps(self, bundle: Bundle) -> dict[str, Any]:
+        """Nothing, likewise."""
+        return {}
+
+    def upload(self, bundle: Bundle) -> None:
+        """Do nothing: it is here."""
 
     def in_order(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """By threads, one a processor."""

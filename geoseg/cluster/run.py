@@ -42,10 +42,15 @@ Report = Callable[[Progress], None]
 
 @dataclass(slots=True)
 class Outcomes:
-    """What a step over all blocks came to: blocks taken from an earlier run, blocks run, and errors by block."""
+    """What a step over all blocks came to.
+
+    Blocks that a stopped run had committed; blocks run, of them those taken from a finished run of the same pixels; and
+    errors by block.
+    """
 
     resumed: int = 0
     run: int = 0
+    reused: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +71,7 @@ def run_blocks(pool: Pool, step: str, store: BlockStore, *, report: Report, on_b
         pixels += block.core.height * block.core.width
         done = outcomes.resumed + outcomes.run
         receipt = store.receipt(block) or Receipt(block.name, "", block.core.shape, (), {})  # a file system may lag
+        outcomes.reused += receipt.reused
         report(Progress(step, receipt, done, total, pixels, time.monotonic() - started))
     return outcomes
 

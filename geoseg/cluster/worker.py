@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from geoseg.cluster.journal import BlockStore, Receipt
+from geoseg.cluster.reuse import Reuse
 from geoseg.errors import InputRefused
 from geoseg.grid.blocks import Block, BlockGrid
 from geoseg.grid.geobox import Window
@@ -60,6 +61,7 @@ class BlockJob:
     probabilities: str | None = None
     vetoes: tuple[Veto, ...] = ()
     aoi: Aoi | None = None
+    reuse: Reuse | None = None
 
     def worker(self) -> BlockWorker:
         """The state of this job in a process."""
@@ -109,6 +111,10 @@ class BlockWorker:
         image, valid = self.read(window)
         limits = [limit.allows(window) for limit in (*job.vetoes, job.aoi) if limit is not None]
         wanted = np.logical_and.reduce(limits) if limits else None
+        known = job.reuse.key(block, window, image, valid, wanted) if job.reuse else ""
+        if job.reuse and (receipt := job.reuse.take(block, known, job.predicted)):
+            job.scene.check_unchanged()
+            return receipt
         with self._loading:
             predictor, lanes = self._loaded, self._lanes
         read = time.perf_counter()
@@ -125,10 +131,13 @@ class BlockWorker:
         if result.confidence is not None:
             layers["confidence"] = result.confidence
         seconds = {"read": read - started, "predict": predicted - read}
-        return job.predicted.write(
+        receipt = job.predicted.write(
             block, layers, chips=result.chips, skipped=result.skipped, bad=tuple(result.bad),
             seconds={name: round(value, 4) for name, value in seconds.items()},
         )  # fmt: skip
+        if job.reuse and not receipt.bad:
+            job.reuse.keep(block, known, job.predicted)
+        return receipt
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Image and valid of a window, by one thread for all: neighbouring windows share tiles, which GDAL decodes once.

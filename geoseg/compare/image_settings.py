@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from geoseg.config import Settings
+from geoseg.config import ClusterChoice
 
 
-class ImageSettings(Settings):
+class ImageSettings(ClusterChoice):
     """How two images are compared, what counts as changed, and what is left behind."""
 
     method: Literal["cva", "irmad"] = Field("irmad", description="change vector analysis, or reweighted MAD")
@@ -33,7 +33,5 @@ class ImageSettings(Settings):
     simplify: float = Field(0.0, ge=0, allow_inf_nan=False, description="tolerance, metres")
     smooth: bool = Field(False, description="cut the staircase of outlines")
     connectivity: Literal[4, 8] = 4
-    workers: int = Field(0, ge=0, description="local worker processes; 0: the threads of this process")
-    scheduler: str | None = None
     only: Literal["raster"] | None = Field(None, description="stop after the rasters")
     overwrite: bool = False

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from geoseg.config import PerClass, Settings
+from geoseg.config import ClusterChoice, PerClass
 
 
-class ChangeSettings(Settings):
+class ChangeSettings(ClusterChoice):
     """How maps of several dates are compared."""
 
     align: bool = Field(False, description="warp AFTER (nearest) onto BEFORE's grid where the grids differ")
@@ -43,8 +43,6 @@ class ChangeSettings(Settings):
     simplify: float = Field(0.0, ge=0, allow_inf_nan=False, description="tolerance of outlines, metres")
     smooth: bool = Field(False, description="cut the staircase of outlines")
     block_size: int = Field(2048, ge=1, description="blocks have about as many pixels as a square of this side")
-    workers: int = Field(0, ge=0, description="local worker processes; 0: the threads of this process")
-    scheduler: str | None = None
     threads: int | None = Field(None, ge=1, description="threads; None: the processors, at most 8")
     only: Literal["raster"] | None = Field(None, description="stop after the change raster and its tables")
     seed: int = Field(0, ge=0, description="of the draws of stated errors that have an interval")

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from geoseg.config import Settings
+from geoseg.config import ClusterChoice
 
 
-class TrajectorySettings(Settings):
+class TrajectorySettings(ClusterChoice):
     """How maps of several dates are brought together, dated, and freed of flicker."""
 
     dates: tuple[str, ...] = Field((), description="1985, 1985-07 or 1985-07-14 for each map; none: what the maps say")
@@ -41,7 +41,5 @@ class TrajectorySettings(Settings):
     block_size: int = Field(
         2048, ge=1, description="blocks have, over two dates, as many pixels as a square of this side"
     )
-    workers: int = Field(0, ge=0, description="local worker processes; 0: the threads of this process")
-    scheduler: str | None = None
     threads: int | None = Field(None, ge=1, description="threads; None: the processors, at most 8")
     overwrite: bool = False

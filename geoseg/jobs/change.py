@@ -67,6 +67,7 @@ def change(
     *,
     settings: ChangeSettings | None = None,
     on_progress: Report | None = None,
+    cluster: ClusterSettings | None = None,
     **options: Any,
 ) -> ChangeResult:
     """Compare two class maps.
@@ -83,6 +84,8 @@ def change(
         :class:`ChangeSettings`, whole or as keywords: ``align=True``, ``min_area=1000``, ``tolerance=1``.
     on_progress
         Called after each tile with the step, the tiles that are done, and all.
+    cluster
+        Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
     Raises
     ------
@@ -101,7 +104,8 @@ def change(
                 before, after, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
                 assume_crs=settings.assume_crs,
             )  # fmt: skip
-        made = _Run(pair, settings, folder, steps).go()
+        cluster = cluster or ClusterSettings.of(settings, threads=settings.threads)
+        made = _Run(pair, settings, folder, steps, cluster).go()
     return ChangeResult(Path(out), *made)
 
 
@@ -113,6 +117,7 @@ class _Run:
     settings: ChangeSettings
     folder: Path
     steps: Steps
+    cluster: ClusterSettings
 
     def go(self) -> tuple[Transitions, Transitions, dict[str, Any]]:
         s, pair = self.settings, self.pair
@@ -122,7 +127,7 @@ class _Run:
             shift = self.shift()
         with self.steps.timed("errors"):
             errors = self.errors()
-        with workforce(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as (run, travels):
+        with workforce(self.cluster) as (run, travels):
             rules = Rules(s.tolerance, s.confidence_min, s.joint_min)
             step = step_for(pair.geobox.shape, _PICTURE)
             work = BlockWork(Decider(pair, rules), PlaceFinder(pair.geobox, s.connectivity), step, packed=travels)

@@ -18,6 +18,7 @@ from geoseg.compare.settings import ChangeSettings
 from geoseg.compare.shift import MapShift, shift_notes
 from geoseg.compare.tables import write_transitions, write_zones, zone_facts
 from geoseg.compare.transition import Transitions
+from geoseg.config import ClusterChoice
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.jobs.change_pages import write_change_item, write_change_page
 from geoseg.jobs.record import (
@@ -45,7 +46,7 @@ from geoseg.vector.threads import InOrder
 from geoseg.vector.write import write_polygons
 from geoseg.vector.zones import Zones, count_zones
 
-_ELSEWHERE = {"block_size", "workers", "scheduler", "threads", "overwrite", "zones", "notes"}
+_ELSEWHERE = {*ClusterChoice.model_fields, "block_size", "threads", "overwrite", "zones", "notes"}
 """Settings that say where the work is done, not what comes of it; zones are named without their folder."""
 
 _NOTHING = Dropped()

@@ -19,6 +19,7 @@ from geoseg.compare.images import ImagePair, pair_images
 from geoseg.compare.magnitude import LARGEST, STEP, Measured
 from geoseg.compare.shift import MapShift, refuse_shift, shift_notes
 from geoseg.compare.threshold import Decision, decide
+from geoseg.config import ClusterChoice
 from geoseg.jobs.folder import COMPARISONS, run_folder
 from geoseg.jobs.image_products import (
     CHANGED,
@@ -60,6 +61,7 @@ def compare_images(
     *,
     settings: ImageSettings | None = None,
     on_progress: Report | None = None,
+    cluster: ClusterSettings | None = None,
     **options: Any,
 ) -> ImageChangeResult:
     """Say where two images of one place differ by more than noise, without a model: a first look.
@@ -78,6 +80,8 @@ def compare_images(
         ``report.html``, ``run.json``.
     settings, options
         :class:`ImageSettings`, whole or as keywords: ``method="cva"``, ``false_alarm=1e-4``, ``min_area=5000``.
+    cluster
+        Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def compare_images(
     with run_folder(out, NAMES, inputs=inputs, overwrite=settings.overwrite) as folder:
         with steps.timed("open"):
             pair = pair_images(*scenes, align=settings.align)
-        with workforce(ClusterSettings(settings.workers, settings.scheduler)) as (run, _):
+        with workforce(cluster or ClusterSettings.of(settings)) as (run, _):
             with steps.timed("fit"):
                 fitted = fit(pair, settings.method, settings.sample, steps.told("fit", run))
             with steps.timed("shift"):
@@ -131,7 +135,7 @@ def _record(
     pair: ImagePair, settings: ImageSettings, shift: MapShift | None, fitted: Fitted, decision: Decision
 ) -> dict[str, Any]:
     """What ``run.json`` says of the inputs and of how the threshold came about."""
-    told = settings.model_dump(mode="json", exclude={"overwrite", "workers", "scheduler"})
+    told = settings.model_dump(mode="json", exclude={"overwrite", *ClusterChoice.model_fields})
     prints = [scene.fingerprint for scene in pair.scenes]
     sides = {side: _side(scene) for side, scene in zip(("before", "after"), pair.scenes, strict=True)}
     return {

@@ -22,12 +22,14 @@ class Digests:
     """``plan`` names everything that a mask's bytes depend on; ``key`` names what a committed block is good for.
 
     Block size, worker count and paths are not in ``plan``: they do not change the mask. They, and the files' times, are in
-    ``key``: a block of another size, or of a file written since, is of no use.
+    ``key``: a block of another size, or of a file written since, is of no use. ``rule`` is what a block depends on beside the
+    pixels that are read for it.
     """
 
     plan: str
     key: str
     inputs: str
+    rule: str = ""
 
     @property
     def run_id(self) -> str:
@@ -71,8 +73,13 @@ def digests_of(
         "layers": [settings.keeps_confidence, settings.probabilities],
         "inputs": inputs,
     }
+    values = [[band.name, band.scale, band.offset, band.dtype, band.nodata] for band in scene.bands]
+    rule = digest({
+        **{name: value for name, value in prediction.items() if name not in ("scene", "limits")},
+        "values": [values, scene.units], "shape": chips.shape, **{name: work[name] for name in ("blocks", "layers")},
+    })  # fmt: skip
     whole = digest({**prediction, "filters": settings.filters.model_dump()})
-    return Digests(plan=whole, key=digest({**prediction, **work}), inputs=inputs)
+    return Digests(plan=whole, key=digest({**prediction, **work}), inputs=inputs, rule=rule)
 
 
 def digest(value: Any) -> str:

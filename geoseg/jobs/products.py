@@ -192,7 +192,10 @@ def run_record(facts: Facts, areas: list[ClassArea], polygons: dict[str, Any] | 
         "settings": facts.settings.model_dump(mode="json"),
         "plan": facts.plan.facts(),
         "workers": facts.workers,
-        "blocks": {"run": predicted.run, "resumed": predicted.resumed, "failed": dict(sorted(facts.failed.items()))},
+        "blocks": {
+            "run": predicted.run, "resumed": predicted.resumed, "reused": predicted.reused,
+            "failed": dict(sorted(facts.failed.items())),
+        },
         "seams": asdict(facts.seams) if facts.seams else None,
         "areas": [asdict(row) for row in areas],
         "polygons": polygons["count"] if polygons else None,

@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from geoseg.cluster.admission import check_sight, place_bundle
 from geoseg.cluster.connect import ClusterSettings, connect, threads_each
 from geoseg.cluster.journal import BlockStore, Journal
 from geoseg.cluster.pool import Pool
+from geoseg.cluster.reuse import Reuse
 from geoseg.cluster.run import Outcomes, Report, run_blocks, to_file
 from geoseg.cluster.worker import BlockJob
 from geoseg.config import SegmentSettings
@@ -64,6 +66,7 @@ def segment(
     *,
     settings: SegmentSettings | None = None,
     on_progress: Report | None = None,
+    cluster: ClusterSettings | None = None,
     **options: Any,
 ) -> SegmentResult:
     """Map a scene.
@@ -80,6 +83,8 @@ def segment(
         :class:`SegmentSettings`, whole or as keywords.
     on_progress
         Called after each committed block.
+    cluster
+        Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
     Raises
     ------
@@ -93,7 +98,9 @@ def segment(
     outputs.spare([path for path, *_ in whole.stamps])
     report = to_file(Path(settings.progress), on_progress) if settings.progress else on_progress or _silent
 
-    return _Run(whole, fitted(whole, bundle), bundle, settings, outputs, report).go()
+    cluster = cluster or ClusterSettings.of(settings, device=settings.device, threads=settings.threads)
+
+    return _Run(whole, fitted(whole, bundle), bundle, settings, outputs, report, cluster).go()
 
 
 @dataclass(slots=True)
@@ -106,17 +113,19 @@ class _Run:
     settings: SegmentSettings
     outputs: Outputs
     report: Report
+    cluster: ClusterSettings
     seconds: dict[str, float] = field(default_factory=dict)
 
     def go(self) -> SegmentResult:
         s = self.settings
-        cluster = ClusterSettings(s.workers, s.scheduler, s.device, s.threads)
         make_plan(self.scene, self.bundle, s)  # refuse what cannot be planned before anything starts
         by_value(s.filters.min_area, self.bundle.legend)  # and classes that there are not
         clouds = clouds_of(self.whole, self.scene, s)
         aoi = read_aoi(s.aoi, self.scene.geobox) if s.aoi else None
-        with self.outputs.claim() as journal, connect(cluster) as pool:
-            threads = threads_each(cluster)
+        with self.outputs.claim() as journal, connect(self.cluster) as pool:
+            for needed in (self.bundle, *(item.bundle for item in clouds)):
+                place_bundle(pool, needed)
+            threads = threads_each(self.cluster)
             choice = self.timed("choose", lambda: self.choose(pool, self.bundle, threads))
             if clouds:
                 seen = self.choose(pool, clouds[0].bundle, threads)
@@ -125,7 +134,11 @@ class _Run:
             plan = make_plan(self.scene, self.bundle, s, halo=halo)
             digests = digests_of(self.scene, self.bundle, choice, plan, s, limits=[aoi, *(clouds or [None])])
             resumed = self.outputs.begin(journal, digests)
-            job = replace(self.job(journal, choice, plan, threads), aoi=aoi)
+            reuse = Reuse(s.reuse, digests.rule) if s.reuse and not s.probabilities else None
+            job = replace(self.job(journal, choice, plan, threads), aoi=aoi, reuse=reuse)
+            if reuse:
+                reuse.prepare()
+            check_sight(pool, [self.scene], journal.folder)
             outcomes, mask = self.map(pool, journal, job, clouds)
             score = self.timed("seam_score", lambda: seam_score_of(pool, job))
             facts = Facts(
@@ -157,8 +170,7 @@ class _Run:
     @property
     def device(self) -> str:
         """The device as a worker is to name it: each process of a GPU pool sees only its own."""
-        alone = not self.settings.workers and not self.settings.scheduler
-        return self.settings.device if alone else self.settings.device.partition(":")[0]
+        return self.settings.device if self.cluster.alone else self.settings.device.partition(":")[0]
 
     def choose(self, pool: Pool, bundle: Bundle, threads: int | None) -> Choice:
         s = self.settings

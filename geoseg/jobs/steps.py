@@ -50,7 +50,6 @@ class Steps:
 
 @contextmanager
 def workforce(cluster: ClusterSettings) -> Iterator[tuple[InOrder[Any, Any], bool]]:
-    """What runs functions on items: threads of this process, its workers, or a scheduler's; and whether results travel."""
-    alone = not cluster.workers and cluster.scheduler is None
+    """What runs functions on items: threads of this process, its workers, or a cluster's; and whether results travel."""
     with connect(cluster) as pool:
-        yield partial(in_order, threads=cluster.threads) if alone else pool.in_order, not alone
+        yield partial(in_order, threads=cluster.threads) if cluster.alone else pool.in_order, not cluster.alone

@@ -59,6 +59,7 @@ def trajectory(
     *,
     settings: TrajectorySettings | None = None,
     on_progress: Report | None = None,
+    cluster: ClusterSettings | None = None,
     **options: Any,
 ) -> TrajectoryResult:
     """Follow every pixel through the class maps of several dates.
@@ -76,6 +77,8 @@ def trajectory(
         :class:`TrajectorySettings`, whole or as keywords: ``dates=("1985", "2000")``, ``flicker=True, errors=(0.9,)``.
     on_progress
         Called after each window with the step, the windows that are done, and all.
+    cluster
+        Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
     Raises
     ------
@@ -110,7 +113,8 @@ def trajectory(
     masks = tuple(f"mask_{label}.tif" for label in dates.labels) if settings.flicker else ()
     with run_folder(out, _names(out, masks), inputs=read, overwrite=settings.overwrite) as folder:
         facts = TrajectoryFacts(found, dates, settings, errors, notes=(note,) if note else (), seconds=steps.seconds)
-        made = _Run(facts, folder, steps).go()
+        cluster = cluster or ClusterSettings.of(settings, threads=settings.threads)
+        made = _Run(facts, folder, steps, cluster).go()
     return TrajectoryResult(out, *made)
 
 
@@ -169,12 +173,13 @@ class _Run:
     facts: TrajectoryFacts
     folder: Path
     steps: Steps
+    cluster: ClusterSettings
 
     def go(self) -> tuple[Trajectories, tuple[Transitions, ...], dict[str, Any]]:
         facts, s, maps = self.facts, self.facts.settings, self.facts.maps
         with self.steps.timed("shift"):
             self.shifts()
-        with workforce(ClusterSettings(s.workers, s.scheduler, threads=s.threads)) as (run, travels):
+        with workforce(self.cluster) as (run, travels):
             if s.flicker and maps.legend.classes:
                 with self.steps.timed("survey"):
                     facts.naive = self.survey(run)

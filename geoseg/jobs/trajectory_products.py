@@ -22,6 +22,7 @@ from geoseg.compare.tables import HEADER, transition_lines
 from geoseg.compare.trajectory import Trajectories, area_by_changes
 from geoseg.compare.trajectory_settings import TrajectorySettings
 from geoseg.compare.transition import Transitions
+from geoseg.config import ClusterChoice
 from geoseg.jobs.record import (
     ITEM,
     PAGE,
@@ -52,7 +53,7 @@ NAMES = tuple(FILES)
 
 Ints = npt.NDArray[np.int64]
 
-_ELSEWHERE = {"block_size", "workers", "scheduler", "threads", "overwrite", "errors", "notes"}
+_ELSEWHERE = {*ClusterChoice.model_fields, "block_size", "threads", "overwrite", "errors", "notes"}
 """Settings that say where the work is done; errors count by what is read of them."""
 _PICTURE = 1024
 _TRAJECTORY_HEADER = (

@@ -70,6 +70,7 @@ def polygonize(
     *,
     settings: PolygonizeSettings | None = None,
     on_progress: Report | None = None,
+    cluster: ClusterSettings | None = None,
     **options: Any,
 ) -> PolygonizeResult:
     """Make polygons of a class raster: one for each region of connected pixels of one class.
@@ -87,6 +88,8 @@ def polygonize(
         :class:`PolygonizeSettings`, whole or as keywords: ``min_area=1000``, ``simplify=20``, ``classes=("water",)``.
     on_progress
         Called after each strip with the strips that are done, and all.
+    cluster
+        Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def polygonize(
     geobox, tally = mask.geobox, _Tally(mask.legend, wanted)
     outlines = SimplifySettings(settings.simplify, settings.smooth)
 
-    with connect(ClusterSettings(settings.workers, settings.scheduler)) as pool:
+    with connect(cluster or ClusterSettings.of(settings)) as pool:
         done = sieved(mask.read, geobox, mask.legend, settings.min_area, connectivity=settings.connectivity)
         read = done.read if done else mask.read
         regions = iter_polygons(

@@ -27,25 +27,26 @@ def write_page(path: str | Path, data: ReportData | ChangeData | ImagesData) -> 
 def render_page(data: ReportData | ChangeData | ImagesData) -> str:
     """The page as text. Whatever comes from a file (names of classes, bands, files) is escaped."""
     if isinstance(data, ImagesData):
-        return _render("images.html", data, images=images_uris(data), colours=_colours(data.legend))
+        return render("images.html", data, images=images_uris(data), colours=_colours(data.legend))
     return _change_page(data) if isinstance(data, ChangeData) else _map_page(data)
 
 
 def _map_page(data: ReportData) -> str:
     images = (scene_uri(data.overview), mask_uri(data.overview, data.legend)) if data.overview else None
-    return _render("report.html", data, images=images, colours=_colours(data.legend))
+    return render("report.html", data, images=images, colours=_colours(data.legend))
 
 
 def _change_page(data: ChangeData) -> str:
     images = change_uris(data.overview, data.legend, data.changes) if data.overview else None
-    return _render("change.html", data, images=images, colours=_colours(data.legend))
+    return render("change.html", data, images=images, colours=_colours(data.legend))
 
 
 def _colours(legend: Legend) -> dict[int, str]:
     return {item.value: hex_colour(item.colour) for item in legend.classes}
 
 
-def _render(template: str, data: ReportData | ChangeData | ImagesData, **values: Any) -> str:
+def render(template: str, data: Any, **values: Any) -> str:
+    """A page of ``data``, which has what ``templates/base.html`` asks for; all texts are escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from functools import partial
@@ -18,6 +15,7 @@ from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.errors import ClusterLost, InputRefused, ResourceError, UsageError
 from geoseg.grid.blocks import BlockGrid
 from geoseg.grid.chips import ChipGrid
+from tests.helpers.daskprocesses import free_port, scheduler, worker
 from tests.helpers.pooljobs import Killer, die_once, pid_of, refuse_seven
 
 GRID = BlockGrid(ChipGrid((160, 192), 32), 1)
@@ -68,7 +66,8 @@ def test_a_block_whose_worker_died_by_chance_is_done_after_all(tmp_path):
 
 
 def test_blocks_go_where_the_gpu_resource_is(tmp_path):
-    with scheduler() as address, worker(address), worker(address, "--resources", "GPU=1") as claimed:
+    with scheduler() as served, worker(served.address), worker(served.address, "--resources", "GPU=1") as claimed:
+        address = served.address
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
         settings = ClusterSettings(scheduler=address, device="cuda", patience=20)
@@ -81,9 +80,9 @@ def test_blocks_go_where_the_gpu_resource_is(tmp_path):
 
 
 def test_a_cluster_without_a_gpu_is_refused_at_once():
-    with scheduler() as address, worker(address):
+    with scheduler() as served, worker(served.address):
         with pytest.raises(ResourceError, match="DEVICE: cuda: no worker of the cluster offers a GPU"):
-            connect(ClusterSettings(scheduler=address, device="cuda", patience=20)).__enter__()
+            connect(ClusterSettings(scheduler=served.address, device="cuda", patience=20)).__enter__()
 
 
 def test_a_scheduler_that_is_not_there_is_a_lost_cluster():
@@ -94,18 +93,18 @@ def test_a_scheduler_that_is_not_there_is_a_lost_cluster():
 
 
 def test_a_scheduler_without_workers_is_a_lost_cluster():
-    with scheduler() as address, pytest.raises(ClusterLost, match="no worker has come"):
-        connect(ClusterSettings(scheduler=address, patience=1)).__enter__()
+    with scheduler() as served, pytest.raises(ClusterLost, match="no worker has come"):
+        connect(ClusterSettings(scheduler=served.address, patience=1)).__enter__()
 
 
 @pytest.mark.parametrize("victim", ["scheduler", "worker"])
 def test_a_cluster_that_dies_in_the_middle_is_a_lost_cluster(tmp_path, victim):
-    with scheduler() as address, worker(address) as work:
-        with connect(ClusterSettings(scheduler=address, patience=10)) as pool:
+    with scheduler() as served, worker(served.address) as work:
+        with connect(ClusterSettings(scheduler=served.address, patience=10)) as pool:
             pool.install(Killer(str(tmp_path), seconds=0.05))
             blocks = pool.map("work", GRID)
             next(blocks)
-            (scheduler.process if victim == "scheduler" else work).send_signal(signal.SIGKILL)
+            (served.process if victim == "scheduler" else work).send_signal(signal.SIGKILL)
             with pytest.raises(ClusterLost):
                 for _, outcome in blocks:
                     if outcome is not None:
@@ -114,9 +113,9 @@ def test_a_cluster_that_dies_in_the_middle_is_a_lost_cluster(tmp_path, victim):
 
 @pytest.mark.parametrize("victim", ["scheduler", "worker"])
 def test_a_cluster_that_dies_while_it_is_asked_is_a_lost_cluster(victim):
-    with scheduler() as address, worker(address) as work:
-        with connect(ClusterSettings(scheduler=address, patience=5)) as pool:
-            process = scheduler.process if victim == "scheduler" else work
+    with scheduler() as served, worker(served.address) as work:
+        with connect(ClusterSettings(scheduler=served.address, patience=5)) as pool:
+            process = served.process if victim == "scheduler" else work
             threading.Timer(1, process.kill).start()
             with pytest.raises(ClusterLost):
                 pool.call(time.sleep, 60)
@@ -127,63 +126,6 @@ def test_settings_that_make_no_sense_are_refused():
         connect(ClusterSettings(-1))
     with pytest.raises(UsageError, match=r"WORKERS: 10{20}: this machine can hold \d+ worker processes"):
         connect(ClusterSettings(10**20))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class scheduler:
-    """A Dask scheduler in a process of its own."""
-
-    process: subprocess.Popen[bytes]
-
-    def __enter__(self) -> str:
-        port = free_port()
-        words = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
-        type(self).process = run_dask(*words)
-        wait_until_listening(port)
-        return f"tcp://127.0.0.1:{port}"
-
-    def __exit__(self, *exc: object) -> None:
-        end(type(self).process)
-
-
-class worker:
-    """A Dask worker in a process of its own, without a nanny."""
-
-    def __init__(self, address: str, *words: str) -> None:
-        self.words = [address, "--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--nthreads", "3", *words]
-
-    def __enter__(self) -> subprocess.Popen[bytes]:
-        self.process = run_dask("worker", *self.words)
-        return self.process
-
-    def __exit__(self, *exc: object) -> None:
-        end(self.process)
-
-
-def run_dask(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "dask", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-
-
-def wait_until_listening(port: int) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the scheduler does not listen")
 
 
 @pytest.mark.parametrize("address", ["", "hello world", "tcp://host", "host"])

@@ -71,3 +71,8 @@ def die_once(claim: str, item: int) -> int:
         Path(claim).touch()
         os._exit(9)
     return item
+
+
+def devices_seen() -> str | None:
+    """The CUDA devices of the process that runs it."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -1,0 +1,144 @@
+"""``geoseg run``: a pipeline of steps over scenes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geoseg.cli import options
+
+if TYPE_CHECKING:
+    from geoseg.pipeline.forecast import Forecast
+    from geoseg.pipeline.run import PipelineResult, TaskProgress
+    from geoseg.pipeline.settings import Pipeline
+
+
+def _schema(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from geoseg.pipeline.settings import schema_text
+
+        click.echo(schema_text(), nl=False)
+        ctx.exit()
+
+
+@click.command(
+    epilog=options.example(
+        "geoseg run pipelines/segment_scene.yaml --out out/",
+        "geoseg run pipelines/archive.yaml --dry-run",
+        "geoseg run --schema > pipeline.schema.json",
+    )
+)
+@click.argument("pipeline", metavar="PIPELINE.yaml", type=options.PATH)
+@click.option(
+    "-o", "--out", type=options.PATH, metavar="DIR", help="Folder of the outputs; by default the pipeline's name."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would run and what is done already, with bytes and time.")
+@click.option("--no-timing", is_flag=True, help="With --dry-run: leave out the time, for which a few chips are run.")
+@click.option(
+    "--scene", "scenes", multiple=True, type=options.PATH, metavar="FILE",
+    help="This scene in place of those that the file names; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--root", "roots", multiple=True, type=options.PATH, metavar="DIR",
+    help="The file may name paths below its own folder and this one only, every link followed; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(min=0), metavar="N", help="Local worker processes, for what the file says."
+)
+@options.cluster_options
+@click.option(
+    "--progress", type=options.PATH, metavar="FILE", help="Append one JSON line for each task and each block."
+)
+@click.option(
+    "--schema", is_flag=True, is_eager=True, expose_value=False, callback=_schema, help="Print the file's JSON schema."
+)
+@options.overwrite
+@options.as_json
+def command(pipeline: str, out: str | None, dry_run: bool, as_json: bool, overwrite: bool, **given: Any) -> None:
+    """Run the steps of PIPELINE.yaml over its scenes: one folder a step, in it one a scene.
+
+    A step that is done, of the same inputs, settings and version, is skipped: run the same command after a stop, or when
+    scenes have come or changed. One scene that fails does not stop the others (exit code 8); pipeline.json says what became
+    of each.
+    """
+    from geoseg.cli.signals import stoppable
+    from geoseg.pipeline.settings import Pipeline
+
+    made = _chosen(Pipeline.read(pipeline, roots=given["roots"] or None), given)
+    target = out or made.name
+    if dry_run:
+        from geoseg.pipeline.forecast import forecast_pipeline
+
+        found = forecast_pipeline(made, target, timing=not given["no_timing"])
+        click.echo(json.dumps(found.facts(), indent=2) if as_json else _planned(found))
+        return
+    from geoseg.pipeline.run import run_pipeline
+
+    with stoppable(target, "What is done is kept; the same command goes on") as stop:
+        report = _reporter(given["progress"])
+        result = run_pipeline(made, target, on_progress=report, stop=stop.check, overwrite=overwrite)
+    click.echo(json.dumps(result.facts(), indent=2) if as_json else _table(result))
+    result.raise_if_failed()
+
+
+def _chosen(pipeline: Pipeline, given: dict[str, Any]) -> Pipeline:
+    """The pipeline with what the command line says in place of the file."""
+    if given["scenes"]:
+        pipeline = pipeline.with_scenes([str(Path(path).absolute()) for path in given["scenes"]])
+    names = ("workers", "scheduler", "tls_ca", "tls_cert", "tls_key", "insecure", "slurm")
+    cluster = {name: given[name] for name in names if given[name] not in (None, False)}
+    cluster |= {
+        name: str(Path(cluster[name]).absolute()) for name in names if name.startswith("tls") and name in cluster
+    }
+    return pipeline.with_cluster(**cluster) if cluster else pipeline
+
+
+def _reporter(path: str | None) -> Callable[[TaskProgress], None] | None:
+    """Lines for a file, and on a terminal a line for each task that ends."""
+    from geoseg.cluster.run import progress_file
+
+    file = progress_file(Path(path)) if path else None
+
+    def report(progress: TaskProgress) -> None:
+        if file:
+            with file.open("a") as opened:
+                opened.write(progress.line() + "\n")
+        if progress.status not in ("running", "skipped") and not options.quiet():
+            click.echo(f"[{progress.tasks_done}/{progress.tasks}] {progress.task}: {progress.status}", err=True)
+
+    return report
+
+
+_TOLD = ("failed", "part", "waiting")
+_LINES = 20
+
+
+def _table(result: PipelineResult) -> str:
+    """What failed or waits, line by line; then how many tasks came to what."""
+    told = [f"{task.task}: {task.status}: {task.error}" for task in result.tasks if task.status in _TOLD]
+    lines = told[:_LINES] + ([f"{len(told) - _LINES} more in {result.folder}/pipeline.json"] if told[_LINES:] else [])
+    counts = {status: result.count(status) for status in ("done", "skipped", "part", "waiting", "failed", "blocked")}
+    said = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+    return "\n".join([*lines, f"{len(result.tasks)} tasks: {said}: {result.folder}"])
+
+
+def _planned(found: Forecast) -> str:
+    """A line for each task that would run, and the sums."""
+    from geoseg.report.words import duration, volume
+
+    wide = max((len(item.task) for item in found.tasks), default=4)
+    head = f"{'task':{wide}}  {'status':8}  {'read':>10}  {'write':>10}  {'time':>9}"
+    lines = [head]
+    for item in found.tasks:
+        figures = tuple("?" if size is None else volume(size) for size in (item.read_bytes, item.write_bytes))
+        seconds = "?" if item.seconds is None else duration(item.seconds)
+        if item.status != "run":
+            figures, seconds = ("", ""), ""
+        lines.append(
+            f"{item.task:{wide}}  {item.status:8}  {figures[0]:>10}  {figures[1]:>10}  {seconds:>9}  {item.why}".rstrip()
+        )
+    return "\n".join([*lines, found.statement])

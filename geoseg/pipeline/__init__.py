@@ -1,0 +1,1 @@
+"""Pipeline: steps over many scenes, from one YAML file, each done once."""

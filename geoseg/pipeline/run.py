@@ -1,0 +1,350 @@
+"""Run: the tasks of a pipeline, one after another; what is done already is skipped, and what fails does not stop the rest."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import geoseg
+from geoseg.errors import (
+    BundleError,
+    ClusterLost,
+    Conflict,
+    DoneInPart,
+    GeosegError,
+    InputRefused,
+    Interrupted,
+    ResourceError,
+    UsageError,
+)
+from geoseg.pipeline.fingerprint import Contents, digest_of
+from geoseg.pipeline.graph import Task, tasks_of
+from geoseg.pipeline.scenes import find_scenes
+from geoseg.pipeline.settings import Pipeline
+from geoseg.pipeline.state import HIDDEN, Record, State, stamps, still_done
+from geoseg.pipeline.steps import SampleStep
+from geoseg.pipeline.work import OnStep, Place, Waiting, facts_of, work
+from geoseg.raster.files import write_durable
+
+log = logging.getLogger(__name__)
+
+Status = Literal["done", "skipped", "part", "waiting", "failed", "blocked"]
+GOOD = ("done", "skipped", "part")
+RECORD = "pipeline.json"
+_PASSING = (ResourceError, ClusterLost)
+"""Errors that another try may not meet."""
+_KINDS = {
+    kind.exit_code: kind for kind in (UsageError, InputRefused, Conflict, BundleError, ResourceError, ClusterLost)
+}
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """What became of one task in this run.
+
+    ``done``; ``skipped``: it was done before, of the same inputs; ``part``: blocks of it failed, it is tried again next
+    time; ``waiting``: for a person; ``failed``; ``blocked``: what it is made of is not there.
+    """
+
+    task: str
+    step: str
+    status: Status
+    scenes: tuple[str, ...] = ()
+    out: str = ""
+    digest: str = ""
+    seconds: float = 0.0
+    tries: int = 0
+    error: str = ""
+    exit_code: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskProgress:
+    """How far a run is: ``tasks_done`` of ``tasks``; within ``task``, ``done`` of ``total`` of what its ``step`` counts.
+
+    ``status`` is ``running``, or what became of the task; ``more`` is what else is known, such as a block's receipt.
+    """
+
+    task: str
+    step: str
+    status: str
+    done: int
+    total: int
+    tasks_done: int
+    tasks: int
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """One line of JSON."""
+        told = asdict(self)
+        return json.dumps({**told.pop("more"), **told}, sort_keys=True, default=str)
+
+
+Report = Callable[[TaskProgress], None]
+Work = Callable[[Task, Place, OnStep], dict[str, Any]]
+"""Does one task: :func:`geoseg.pipeline.work.work`, or what a test puts in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineResult:
+    """Where the outputs are, and what became of each task."""
+
+    folder: Path
+    tasks: tuple[TaskOutcome, ...] = field(repr=False)
+
+    def count(self, status: str) -> int:
+        """How many tasks came to this."""
+        return sum(task.status == status for task in self.tasks)
+
+    @property
+    def failed(self) -> tuple[TaskOutcome, ...]:
+        """The tasks that are not, or not wholly, done, and were to be."""
+        return tuple(task for task in self.tasks if task.status in ("failed", "part", "blocked"))
+
+    def facts(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {"out": str(self.folder), "tasks": [asdict(task) for task in self.tasks]}
+
+    def raise_if_failed(self) -> None:
+        """Say that tasks failed: the error itself where nothing at all was done, else DoneInPart."""
+        bad = [task for task in self.tasks if task.status in ("failed", "part")]
+        if not bad:
+            return
+        first, others = bad[0], len(bad) - 1
+        more = f", and {others} more" if others else ""
+        what = f"{len(bad)} of {len(self.tasks)} tasks failed: {first.task}: {first.error.rstrip('. ')[:600]}{more}"
+        remedy = f"{RECORD} names them; the same command tries them again"
+        codes = {task.exit_code for task in bad}
+        if not any(task.status in GOOD for task in self.tasks if task.step != "report") and len(codes) == 1:
+            raise _KINDS.get(first.exit_code, GeosegError)(
+                f"{first.error} {others} more tasks failed like it." if others else first.error
+            )
+        raise DoneInPart.of("TASKS", self.folder, what, remedy)
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    out: str | Path,
+    *,
+    on_progress: Report | None = None,
+    stop: Callable[[], None] | None = None,
+    overwrite: bool = False,
+    wait: Callable[[float], None] = time.sleep,
+    do: Work = work,
+) -> PipelineResult:
+    """Run a pipeline into a folder; the same call again does what is not done, or of other inputs than now.
+
+    Parameters
+    ----------
+    out
+        The folder: one folder a step, in it one a scene; ``pipeline.json`` says what became of each task.
+    on_progress
+        Called when a task begins and ends, and in it after each block.
+    stop
+        Called between, to raise what ends the run.
+    overwrite
+        Replace outputs that are not this pipeline's, or that somebody has changed since.
+    wait, do
+        How seconds pass between two tries; what does a task.
+
+    Returns
+    -------
+    PipelineResult
+        Failed tasks are in it and raise nothing: see :meth:`PipelineResult.raise_if_failed`.
+
+    Raises
+    ------
+    GeosegError
+        Scenes or names that cannot be. ``ClusterLost``, and ``ResourceError`` ``DISK``, after the last try: no other task
+        would fare better. What is done is kept.
+    """
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError.of("OUT", folder, "is a file", "Name a folder for the outputs")
+    scenes = find_scenes(pipeline.scenes, pipeline.paths, out=folder) if pipeline.scenes else ()
+    tasks = tasks_of(pipeline, scenes)
+    with State(folder) as state:
+        run = _Run(pipeline, folder, tasks, state, on_progress or _silent, stop or _never, wait, overwrite, do)
+        try:
+            run.go()
+        finally:
+            run.close()
+    return PipelineResult(folder, tuple(run.outcomes.values()))
+
+
+class _Run:
+    """One execution: what has become of the tasks so far."""
+
+    def __init__(  # noqa: PLR0913 - what run_pipeline was given, in one place
+        self,
+        pipeline: Pipeline,
+        folder: Path,
+        tasks: tuple[Task, ...],
+        state: State,
+        report: Report,
+        stop: Callable[[], None],
+        wait: Callable[[float], None],
+        overwrite: bool,
+        do: Work,
+    ) -> None:
+        self.pipeline, self.folder, self.tasks, self.state = pipeline, folder, tasks, state
+        self.report, self.stop, self.wait, self.overwrite, self.do = report, stop, wait, overwrite, do
+        self.contents = Contents(folder / HIDDEN / "contents.json")
+        self.outcomes: dict[str, TaskOutcome] = {}
+        self.place = Place(pipeline, folder, {task.id: task for task in tasks}, cluster_of(pipeline))
+
+    def go(self) -> None:
+        for task in self.tasks:
+            self.stop()
+            outcome = self.one(task)
+            self.outcomes[task.id] = outcome
+            if outcome.status in ("failed", "part", "waiting"):
+                log.info("%s: %s: %s", task.id, outcome.status, outcome.error)
+            self.tell(task, outcome.status, 1, 1, {"seconds": outcome.seconds, "error": outcome.error})
+
+    def close(self) -> None:
+        """Write down what became of all."""
+        self.contents.keep()
+        told = {
+            "pipeline": self.pipeline.name, "geoseg": geoseg.__version__, "complete": len(self.outcomes) == len(self.tasks),
+            "tasks": [asdict(self.outcomes[t.id]) for t in self.tasks if t.id in self.outcomes],
+        }  # fmt: skip
+        write_durable(self.folder / RECORD, (json.dumps(told, indent=1, sort_keys=True, default=str) + "\n").encode())
+
+    def tell(self, task: Task, status: str, done: int, total: int, more: Mapping[str, Any], step: str = "") -> None:
+        self.report(
+            TaskProgress(task.id, step or task.kind, status, done, total, len(self.outcomes), len(self.tasks), more)
+        )
+
+    def one(self, task: Task) -> TaskOutcome:
+        """Skip a task, or do it."""
+        outcome = TaskOutcome(task.id, task.kind, "done", tuple(s.name for s in task.scenes), task.id)
+        lacking = [name for name in task.needs if self.outcomes[name].status not in GOOD]
+        if lacking:
+            waits = all(self.outcomes[name].status == "waiting" for name in lacking)
+            why = f"{', '.join(lacking)} {'waits' if waits else 'is not there'}"
+            return replace(outcome, status="waiting" if waits else "blocked", error=why)
+        try:
+            sources = {name: self.outcomes[name].digest for name in (*task.needs, *task.after)}
+            digest = digest_of(task, self.pipeline, self.contents, sources, self.folder)
+            outcome = replace(outcome, digest=digest)
+            record = self.state.records.get(task.id)
+            fresh = any(self.outcomes[name].status != "skipped" for name in (*task.needs, *task.after))
+            edited = isinstance(task.step, SampleStep)  # by who labels
+            if record and not fresh and still_done(record, self.folder, digest, edited=edited):
+                return replace(outcome, status="skipped", facts=record.facts)
+            overwrite = self.may_replace(task, record)
+        except GeosegError as error:
+            return replace(outcome, status="failed", error=str(error), exit_code=error.exit_code)
+        restart = record is not None and record.status != "done" and record.digest != digest
+        place = replace(self.place, overwrite=overwrite, restart=restart)
+        self.state.note(Record(task.id, "begun", digest))
+        made = self.tried(task, place, outcome)
+        files = stamps(self.folder, task.id) if made.status in ("done", "part") else {}
+        noted = Record(task.id, made.status, digest, files, made.facts, made.seconds, made.tries, made.error)
+        self.state.note(noted)
+        return made
+
+    def may_replace(self, task: Task, record: Record | None) -> bool:
+        """Whether what lies where the task writes may go: yes, where it is the pipeline's own and as it was left.
+
+        Raises
+        ------
+        Conflict
+            ``EXISTS``: it is not the pipeline's. ``EDITED``: somebody has changed it since.
+        """
+        found = stamps(self.folder, task.id)
+        if self.overwrite or not found:
+            return self.overwrite or record is not None
+        where, remedy = self.folder / task.id, "Add --overwrite, or choose another folder with --out"
+        if record is None:
+            raise Conflict.of("EXISTS", where, "exists, and is not this pipeline's", remedy)
+        edited = [name for name, stamp in record.files.items() if name in found and found[name] != stamp]
+        if edited and record.status == "done" and not isinstance(task.step, SampleStep):
+            raise Conflict.of("EDITED", self.folder / edited[0], "has been changed since it was made", remedy)
+        return True
+
+    def tried(self, task: Task, place: Place, outcome: TaskOutcome) -> TaskOutcome:
+        """Do a task, again where another try may help; what cannot pass is told, and what ends the run is raised."""
+        started, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            self.tell(task, "running", 0, 1, {"try": tries})
+            made, error = self.attempt(task, place, replace(outcome, tries=tries))
+            made = replace(made, seconds=round(time.monotonic() - started, 3))
+            if not isinstance(error, _PASSING):
+                return made
+            if tries > self.pipeline.retries:
+                if isinstance(error, ClusterLost) or error.code == "DISK":
+                    self.outcomes[task.id] = made
+                    raise error
+                return made
+            seconds = min(_FIRST_WAIT * 2 ** (tries - 1), _LONGEST_WAIT)
+            log.warning("%s: try %d: %s Again in %g s", task.id, tries, error, seconds)
+            self.stop()
+            self.wait(seconds)
+            self.stop()
+            place = replace(place, overwrite=True)  # what the try before left is this task's own
+
+    def attempt(self, task: Task, place: Place, outcome: TaskOutcome) -> tuple[TaskOutcome, GeosegError | None]:
+        """One try."""
+
+        def on_step(step: str, done: int, total: int, more: Mapping[str, Any]) -> None:
+            self.stop()
+            self.tell(task, "running", done, total, more, step)
+
+        try:
+            facts = self.report_page(task) if task.kind == "report" else self.do(task, place, on_step)
+            return replace(outcome, facts=facts), None
+        except Waiting as waiting:
+            return replace(outcome, status="waiting", error=str(waiting)), None
+        except DoneInPart as error:
+            return replace(outcome, status="part", error=str(error), exit_code=8, facts=facts_of(error)), error
+        except Interrupted:
+            raise
+        except GeosegError as error:
+            return replace(outcome, status="failed", error=str(error), exit_code=error.exit_code), error
+        except (
+            Exception
+        ) as error:  # a defect in one task, or what GDAL says of one file, is no reason to lose the others
+            log.debug("%s", task.id, exc_info=True)
+            known = _known(error, task)
+            return replace(outcome, status="failed", error=str(known), exit_code=known.exit_code), known
+
+    def report_page(self, task: Task) -> dict[str, Any]:
+        from geoseg.pipeline.summary import write_summary
+
+        return write_summary(task, self.pipeline, self.folder, [self.outcomes[name] for name in task.after])
+
+
+def cluster_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Where the jobs run, as their settings say it; certificates beside the pipeline's file."""
+    chosen = {name: getattr(pipeline.cluster, name) for name in type(pipeline.cluster).model_fields}
+    files = ("tls_ca", "tls_cert", "tls_key")
+    chosen |= {name: pipeline.paths.at(chosen[name]) for name in files if chosen.get(name)}
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _known(error: Exception, task: Task) -> GeosegError:
+    if isinstance(error, MemoryError):
+        return ResourceError.of("MEMORY", task.id, "not enough memory", "Use a smaller block_size, or ram")
+    if isinstance(error, OSError) and error.filename is not None:
+        return ResourceError.of(
+            "FILE", error.filename, error.strerror or str(error), "Check the path and its permissions"
+        )
+    return GeosegError.of("INTERNAL", task.id, f"{type(error).__name__}: {error}"[:500], "-vv shows more")
+
+
+def _silent(_: TaskProgress) -> None:
+    """Report nothing."""
+
+
+def _never() -> None:
+    """Go on."""

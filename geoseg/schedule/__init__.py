@@ -1,0 +1,1 @@
+"""Schedule: pipelines that run when they are due, their history, and the service that runs them."""
