@@ -47,17 +47,19 @@ def run_(name: str, slot: str | None, wait: bool, store: str, as_json: bool) -> 
 @click.command(epilog=options.example("geoseg jobs pause weekly"))
 @click.argument("name")
 @options.store
-def pause(name: str, store: str) -> None:
+@options.as_json
+def pause(name: str, store: str, as_json: bool) -> None:
     """Start no run of a job until it is resumed; one that is under way goes on."""
-    _pause(store, name, True)
+    _pause(store, name, paused=True, as_json=as_json)
 
 
 @click.command(epilog=options.example("geoseg jobs resume weekly"))
 @click.argument("name")
 @options.store
-def resume(name: str, store: str) -> None:
+@options.as_json
+def resume(name: str, store: str, as_json: bool) -> None:
     """Let a paused job run again; what it missed is caught up as its --catch-up says."""
-    _pause(store, name, False)
+    _pause(store, name, paused=False, as_json=as_json)
 
 
 @click.command(epilog=options.example("geoseg jobs cancel weekly"))
@@ -87,7 +89,8 @@ def cancel(name: str, slot: str | None, store: str, as_json: bool) -> None:
 @click.command(epilog=options.example("geoseg jobs remove weekly"))
 @click.argument("name")
 @options.store
-def remove(name: str, store: str) -> None:
+@options.as_json
+def remove(name: str, store: str, as_json: bool) -> None:
     """Forget a job, its history and its logs; what its runs made stays."""
     from geoseg.schedule.logs import remove_logs
     from geoseg.schedule.store import JobStore
@@ -95,15 +98,18 @@ def remove(name: str, store: str) -> None:
     with JobStore(store, create=False) as opened:
         found = opened.job(name).name
         remove_logs(opened.logs, opened.remove(name))
-    click.echo(f"{found}: removed")
+    click.echo(json.dumps({"name": found, "removed": True}) if as_json else f"{found}: removed")
 
 
-def _pause(store: str, name: str, paused: bool) -> None:
+def _pause(store: str, name: str, *, paused: bool, as_json: bool) -> None:
     from geoseg.schedule.store import JobStore
-    from geoseg.schedule.told import local, next_slots
+    from geoseg.schedule.told import job_facts, local, next_slots
 
     with JobStore(store, create=False) as opened:
         job = opened.pause(name, paused=paused)
+        if as_json:
+            click.echo(json.dumps(job_facts(opened, job)))
+            return
         ahead = next_slots(opened, job, 1)
         next_one = f", next {local(ahead[0], job.settings.timezone)}" if ahead else ""
         click.echo(f"{job.name}: {'paused' if paused else 'active'}{next_one}")

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -101,15 +101,23 @@ def history(name: str | None, limit: int, states: tuple[str, ...], store: str, a
 @click.option("--lines", type=options.COUNT, metavar="N", help="Only the last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the attempt has ended.")
 @options.store
-def logs(name: str, slot: str | None, attempt: int | None, lines: int | None, follow: bool, store: str) -> None:
+@options.as_json
+def logs(name: str, follow: bool, store: str, as_json: bool, **which: Any) -> None:
     """What the run of a slot said."""
     from geoseg.schedule.logs import plain, read_log
     from geoseg.schedule.store import JobStore
+    from geoseg.schedule.told import attempt_facts
 
+    if follow and as_json:
+        raise click.UsageError("--follow gives the text as it comes, and --json gives all of it at once")
     with JobStore(store, create=False) as opened:
-        found = _attempt(opened, name, slot, attempt)
+        found = _attempt(opened, name, which["slot"], which["attempt"])
         more = _grows(opened, name, found) if follow else None
-        for text in read_log(found.log, last=lines, more=more):
+        pieces = read_log(found.log, last=which["lines"], more=more)
+        if as_json:
+            click.echo(json.dumps({**attempt_facts(found), "text": "".join(pieces)}))
+            return
+        for text in pieces:
             click.echo(plain(text), nl=False)
 
 

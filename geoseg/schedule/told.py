@@ -62,11 +62,16 @@ def local(instant: datetime, timezone: str) -> str:
         return f"{instant:%Y-%m-%d %H:%M UTC}"
 
 
+def attempt_facts(attempt: Attempt) -> dict[str, Any]:
+    """One start of a run."""
+    return _facts(attempt)
+
+
 def entry_facts(entry: Entry) -> dict[str, Any]:
     """A slot with its run, attempts and notices."""
     return {
         **_facts(entry.slot), "run": _facts(entry.run) if entry.run else None,
-        "attempts": [_facts(attempt) for attempt in entry.attempts], "notices": [_facts(note) for note in entry.notices],
+        "attempts": [attempt_facts(item) for item in entry.attempts], "notices": [_facts(note) for note in entry.notices],
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.cli import options
+from geoseg.cli.jobs import command
 from geoseg.cli.main import run
 from geoseg.schedule.store import JobStore
 
@@ -96,6 +97,18 @@ def test_history_and_logs_tell_what_became_of_a_run(here: Path, capsys: Capture)
     assert said(capsys, "jobs", "logs", "now", "--follow") == "again\n"
     assert said(capsys, "jobs", "logs", "now", "--attempt", "1", "--lines", "2") == "two\ufffd[2Jthree\nfour\n"
     said(capsys, "jobs", "show", "now")
+    whole = told(capsys, "jobs", "logs", "now", "--attempt", "1")
+    assert isinstance(whole, dict) and whole["text"] == "one\ntwo\x1b[2Jthree\nfour\n" and whole["exit_code"] == 7
+    assert run(["jobs", "logs", "now", "--follow", "--json"]) == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_every_verb_that_looks_or_acts_speaks_json(here: Path, capsys: Capture) -> None:
+    said(capsys, *WEEKLY)
+    paused, active = (told(capsys, "jobs", verb, "weekly") for verb in ("pause", "resume"))
+    assert isinstance(paused, dict) and (paused["name"], paused["state"], paused["next"]) == ("weekly", "paused", [])
+    assert isinstance(active, dict) and active["state"] == "idle" and len(active["next"]) == 1
+    assert told(capsys, "jobs", "remove", "Weekly") == {"name": "weekly", "removed": True}
+    assert [name for name, verb in command.commands.items() if not any(p.name == "as_json" for p in verb.params)] == []
 
 
 def test_waiting_for_a_run_ends_with_its_exit_code(here: Path, capsys: Capture) -> None:
