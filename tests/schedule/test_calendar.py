@@ -1,7 +1,11 @@
 """The calendar: daylight saving by a slow and obvious reference, weekdays, catching up, and what is refused."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -163,3 +167,14 @@ def test_a_wrong_zone_is_refused_in_one_line(name: str) -> None:
 def test_the_nearest_zone_is_named() -> None:
     with pytest.raises(UsageError, match=r"did you mean 'Europe/Berlin'"):
         calendar.zone("europe/berlin")
+
+
+def test_zones_are_known_where_the_system_has_no_files_of_them(root: Path) -> None:
+    code = (
+        "from datetime import datetime; from geoseg.schedule.calendar import zone\n"
+        "print(datetime(2026, 7, 1, tzinfo=zone('Europe/Berlin')).tzname())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONTZPATH": ""}, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("CEST\n", 0), done.stderr
