@@ -13,7 +13,7 @@ from geoseg.cli import options
 
 if TYPE_CHECKING:
     from geoseg.pipeline.forecast import Forecast
-    from geoseg.pipeline.run import PipelineResult, TaskProgress
+    from geoseg.pipeline.outcome import PipelineResult, TaskProgress
     from geoseg.pipeline.settings import Pipeline
 
 

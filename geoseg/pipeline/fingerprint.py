@@ -123,21 +123,12 @@ def digest_of(task: Task, pipeline: Pipeline, contents: Contents, sources: Mappi
 
 def files_of(task: Task, paths: Paths) -> list[str]:
     """The files, beside scenes and bundle, that a task reads."""
-    step = task.step
-    named = [getattr(step, name) for name in step.files]
-    found = [paths.at(task.filled(name)) for name in (task.file, *named) if isinstance(name, str) and _is_path(name)]
-    if isinstance(step, TrainStep):
-        found += _of_training(found[0], paths)
+    named = task.files(paths)
+    found = [] if task.file is None else [paths.at(task.filled(task.file))]
+    found += named.values()
+    if isinstance(task.step, TrainStep):
+        found += _of_training(named["file"], paths)
     return found
-
-
-def _is_path(text: str) -> bool:
-    """Whether a setting that is a file, or a number (errors of a map), is a file."""
-    try:
-        float(text)
-    except ValueError:
-        return True
-    return False
 
 
 def _of_training(file: str, paths: Paths) -> list[str]:

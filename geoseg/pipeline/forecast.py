@@ -9,15 +9,17 @@ from statistics import median
 from typing import Any
 
 from geoseg.errors import GeosegError
-from geoseg.pipeline.fingerprint import Contents, digest_of
+from geoseg.jobs.outputs import HIDDEN
+from geoseg.pipeline.fingerprint import Contents
 from geoseg.pipeline.graph import Task, tasks_of
 from geoseg.pipeline.paths import is_address
+from geoseg.pipeline.place import Place, bundle_of, open_inputs
 from geoseg.pipeline.run import cluster_of
 from geoseg.pipeline.scenes import find_scenes
 from geoseg.pipeline.settings import Pipeline
-from geoseg.pipeline.state import HIDDEN, Record, read_state, still_done
-from geoseg.pipeline.steps import SampleStep, SegmentStep
-from geoseg.pipeline.work import Place, bundle_of, open_inputs
+from geoseg.pipeline.standing import standing
+from geoseg.pipeline.state import Record, read_state
+from geoseg.pipeline.steps import SegmentStep
 
 MPX_PER_S = {"filter": 8.0, "polygonize": 12.0, "area": 60.0, "change": 12.0, "sample": 25.0}
 """Megapixels a second of the steps that run no network, on two cores; with the start of each, :data:`START_S`."""
@@ -103,15 +105,13 @@ class _Forecaster:
         if lacking:
             return replace(found, status="refused", why=f"{lacking} cannot be made")
         try:
-            sources = {name: self.digests.get(name, "") for name in (*task.needs, *task.after)}
-            digest = digest_of(task, self.place.pipeline, self.contents, sources, self.place.folder)
-            self.digests[task.id] = digest
-            fresh = any(self.made[name].status != "skipped" for name in (*task.needs, *task.after))
-            edited = isinstance(task.step, SampleStep)
             record = self.records.get(task.id)
-            if not fresh and still_done(record, self.place.folder, digest, edited=edited):
+            before = {name: (self.digests.get(name, ""), self.made[name].status == "skipped") for name in task.before}
+            stands = standing(task, self.place, contents=self.contents, record=record, before=before)
+            self.digests[task.id] = stands.digest
+            if stands.done:
                 return replace(found, status="skipped", why="done of the same inputs", pixels=self.pixels(task))
-            return self.sized(task, replace(found, why=_why(record, fresh)))
+            return self.sized(task, replace(found, why=_why(record, stands.fresh)))
         except GeosegError as error:
             return replace(found, status="refused", why=str(error))
 

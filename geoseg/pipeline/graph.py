@@ -10,6 +10,7 @@ from typing import Literal
 
 from geoseg.errors import InputRefused, UsageError
 from geoseg.pipeline.complain import nearest
+from geoseg.pipeline.paths import Paths
 from geoseg.pipeline.scenes import SceneEntry
 from geoseg.pipeline.settings import Pipeline
 from geoseg.pipeline.steps import ChangeStep, ReportStep, SegmentStep, Step, TrainStep
@@ -54,6 +55,11 @@ class Task:
         return self.sources if self.trained is None else (*self.sources, self.trained)
 
     @property
+    def before(self) -> tuple[str, ...]:
+        """Ids of the tasks that end before it begins, needed or only told of."""
+        return (*self.needs, *self.after)
+
+    @property
     def kind(self) -> str:
         """The step's word."""
         return self.step.step
@@ -61,6 +67,15 @@ class Task:
     def filled(self, template: str) -> str:
         """A path of the step's settings with the scene's names filled in."""
         return fill(template, self.known) if "{" in template else template
+
+    def files(self, paths: Paths) -> dict[str, str]:
+        """The step's settings that name files, as they are opened."""
+        named = {name: getattr(self.step, name) for name in self.step.files}
+        return {
+            name: paths.at(self.filled(value))
+            for name, value in named.items()
+            if isinstance(value, str) and not _is_number(value)
+        }
 
 
 def tasks_of(pipeline: Pipeline, scenes: Sequence[SceneEntry]) -> tuple[Task, ...]:
@@ -191,3 +206,12 @@ def _task(
         f"{step.name}/{name}", step, scenes, upstream,
         bundle=None if trained else bundle, trained=f"{bundle}/bundle" if trained else None, known=known,
     )  # fmt: skip
+
+
+def _is_number(text: str) -> bool:
+    """Whether a setting that names a file, or is a number (errors of a map), is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -6,127 +6,35 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import geoseg
-from geoseg.errors import (
-    BundleError,
-    ClusterLost,
-    Conflict,
-    DoneInPart,
-    GeosegError,
-    InputRefused,
-    Interrupted,
-    ResourceError,
-    UsageError,
-)
-from geoseg.pipeline.fingerprint import Contents, digest_of
+from geoseg.errors import ClusterLost, Conflict, DoneInPart, GeosegError, Interrupted, ResourceError, UsageError
+from geoseg.jobs.outputs import HIDDEN
+from geoseg.pipeline.fingerprint import Contents
 from geoseg.pipeline.graph import Task, tasks_of
+from geoseg.pipeline.outcome import GOOD, RECORD, PipelineResult, TaskOutcome, TaskProgress
+from geoseg.pipeline.place import Place
 from geoseg.pipeline.scenes import find_scenes
 from geoseg.pipeline.settings import Pipeline
-from geoseg.pipeline.state import HIDDEN, Record, State, stamps, still_done
+from geoseg.pipeline.standing import standing
+from geoseg.pipeline.state import Record, State, stamps
 from geoseg.pipeline.steps import SampleStep
-from geoseg.pipeline.work import OnStep, Place, Waiting, facts_of, work
+from geoseg.pipeline.work import OnStep, Waiting, facts_of, work
 from geoseg.raster.files import write_durable
 
 log = logging.getLogger(__name__)
 
-Status = Literal["done", "skipped", "part", "waiting", "failed", "blocked"]
-GOOD = ("done", "skipped", "part")
-RECORD = "pipeline.json"
 _PASSING = (ResourceError, ClusterLost)
 """Errors that another try may not meet."""
-_KINDS = {
-    kind.exit_code: kind for kind in (UsageError, InputRefused, Conflict, BundleError, ResourceError, ClusterLost)
-}
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class TaskOutcome:
-    """What became of one task in this run.
-
-    ``done``; ``skipped``: it was done before, of the same inputs; ``part``: blocks of it failed, it is tried again next
-    time; ``waiting``: for a person; ``failed``; ``blocked``: what it is made of is not there.
-    """
-
-    task: str
-    step: str
-    status: Status
-    scenes: tuple[str, ...] = ()
-    out: str = ""
-    digest: str = ""
-    seconds: float = 0.0
-    tries: int = 0
-    error: str = ""
-    exit_code: int = 0
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskProgress:
-    """How far a run is: ``tasks_done`` of ``tasks``; within ``task``, ``done`` of ``total`` of what its ``step`` counts.
-
-    ``status`` is ``running``, or what became of the task; ``more`` is what else is known, such as a block's receipt.
-    """
-
-    task: str
-    step: str
-    status: str
-    done: int
-    total: int
-    tasks_done: int
-    tasks: int
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-    def line(self) -> str:
-        """One line of JSON."""
-        told = asdict(self)
-        return json.dumps({**told.pop("more"), **told}, sort_keys=True, default=str)
 
 
 Report = Callable[[TaskProgress], None]
 Work = Callable[[Task, Place, OnStep], dict[str, Any]]
 """Does one task: :func:`geoseg.pipeline.work.work`, or what a test puts in its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineResult:
-    """Where the outputs are, and what became of each task."""
-
-    folder: Path
-    tasks: tuple[TaskOutcome, ...] = field(repr=False)
-
-    def count(self, status: str) -> int:
-        """How many tasks came to this."""
-        return sum(task.status == status for task in self.tasks)
-
-    @property
-    def failed(self) -> tuple[TaskOutcome, ...]:
-        """The tasks that are not, or not wholly, done, and were to be."""
-        return tuple(task for task in self.tasks if task.status in ("failed", "part", "blocked"))
-
-    def facts(self) -> dict[str, Any]:
-        """The same for JSON."""
-        return {"out": str(self.folder), "tasks": [asdict(task) for task in self.tasks]}
-
-    def raise_if_failed(self) -> None:
-        """Say that tasks failed: the error itself where nothing at all was done, else DoneInPart."""
-        bad = [task for task in self.tasks if task.status in ("failed", "part")]
-        if not bad:
-            return
-        first, others = bad[0], len(bad) - 1
-        more = f", and {others} more" if others else ""
-        what = f"{len(bad)} of {len(self.tasks)} tasks failed: {first.task}: {first.error.rstrip('. ')[:600]}{more}"
-        remedy = f"{RECORD} names them; the same command tries them again"
-        codes = {task.exit_code for task in bad}
-        if not any(task.status in GOOD for task in self.tasks if task.step != "report") and len(codes) == 1:
-            raise _KINDS.get(first.exit_code, GeosegError)(
-                f"{first.error} {others} more tasks failed like it." if others else first.error
-            )
-        raise DoneInPart.of("TASKS", self.folder, what, remedy)
 
 
 def run_pipeline(
@@ -232,13 +140,13 @@ class _Run:
             why = f"{', '.join(lacking)} {'waits' if waits else 'is not there'}"
             return replace(outcome, status="waiting" if waits else "blocked", error=why)
         try:
-            sources = {name: self.outcomes[name].digest for name in (*task.needs, *task.after)}
-            digest = digest_of(task, self.pipeline, self.contents, sources, self.folder)
-            outcome = replace(outcome, digest=digest)
             record = self.state.records.get(task.id)
-            fresh = any(self.outcomes[name].status != "skipped" for name in (*task.needs, *task.after))
-            edited = isinstance(task.step, SampleStep)  # by who labels
-            if record and not fresh and still_done(record, self.folder, digest, edited=edited):
+            before = {
+                name: (self.outcomes[name].digest, self.outcomes[name].status == "skipped") for name in task.before
+            }
+            found = standing(task, self.place, contents=self.contents, record=record, before=before)
+            outcome, digest = replace(outcome, digest=found.digest), found.digest
+            if record and found.done:
                 return replace(outcome, status="skipped", facts=record.facts)
             overwrite = self.may_replace(task, record)
         except GeosegError as error:

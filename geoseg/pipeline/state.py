@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from geoseg.errors import Conflict, ResourceError
+from geoseg.jobs.outputs import HIDDEN
 from geoseg.raster.files import disk_errors, write_durable
 
 if os.name != "nt":
     import fcntl
 
-HIDDEN = ".geoseg"
 Files = Mapping[str, tuple[int, int]]
 """Path in the run's folder: size, and time of modification in ns."""
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geoseg.pipeline.graph import Task
+from geoseg.pipeline.outcome import BAD, GOOD, TaskOutcome
 from geoseg.pipeline.settings import Pipeline
 from geoseg.pipeline.steps import ReportStep
 from geoseg.report.pipeline_page import AreaRow, ChangeRow, PipelinePage, TaskRow, write_pipeline_page
 from geoseg.report.words import Headline
-
-if TYPE_CHECKING:
-    from geoseg.pipeline.run import TaskOutcome
 
 
 def write_summary(task: Task, pipeline: Pipeline, folder: Path, outcomes: Sequence[TaskOutcome]) -> dict[str, Any]:
@@ -22,7 +20,7 @@ def write_summary(task: Task, pipeline: Pipeline, folder: Path, outcomes: Sequen
     assert isinstance(task.step, ReportStep)
     place = folder / task.id
     place.mkdir(parents=True, exist_ok=True)
-    bad = [item for item in outcomes if item.status in ("failed", "part", "blocked")]
+    bad = [item for item in outcomes if item.status in BAD]
     waiting = [item for item in outcomes if item.status == "waiting"]
     names = list(dict.fromkeys(name for item in outcomes for name in item.scenes))
     rows = tuple(_area_rows(folder, outcomes))
@@ -59,7 +57,7 @@ def _area_rows(folder: Path, outcomes: Sequence[TaskOutcome]) -> Iterator[AreaRo
     found: dict[str, AreaRow] = {}
     for item in outcomes:
         table = folder / item.out / "areas.csv"
-        if item.status not in ("done", "skipped", "part") or len(item.scenes) != 1 or not table.is_file():
+        if item.status not in GOOD or len(item.scenes) != 1 or not table.is_file():
             continue
         with table.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -73,6 +71,6 @@ def _area_rows(folder: Path, outcomes: Sequence[TaskOutcome]) -> Iterator[AreaRo
 def _link(folder: Path, item: TaskOutcome) -> str:
     """The report of a task, else its folder; empty where there is nothing."""
     place = folder / item.out
-    if item.status not in ("done", "skipped", "part") or not place.is_dir():
+    if item.status not in GOOD or not place.is_dir():
         return ""
     return f"../../{item.out}/{'report.html' if (place / 'report.html').is_file() else ''}"

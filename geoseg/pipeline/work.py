@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import DoneInPart, InputRefused, UsageError
+from geoseg.errors import DoneInPart, UsageError
+from geoseg.jobs.outputs import HIDDEN
 from geoseg.pipeline.graph import Task
-from geoseg.pipeline.settings import Pipeline
-from geoseg.pipeline.state import HIDDEN
+from geoseg.pipeline.place import PRODUCTS, Place, bundle_of, open_inputs
 from geoseg.pipeline.steps import (
     AreaStep,
     ChangeStep,
@@ -26,54 +26,9 @@ from geoseg.pipeline.steps import (
 OnStep = Callable[[str, int, int, Mapping[str, Any]], None]
 """Called with a task's step, what is done of it, all, and more that is known (a block's receipt)."""
 
-PRODUCTS = {"segment": "mask.tif", "filter": "mask.tif", "change": "change.tif", "sample": "samples.gpkg"}
-"""What later steps take from a step's folder."""
-
 
 class Waiting(Exception):
     """A person has to do something first; the text says what."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a task works: the pipeline, the run's folder, where blocks run, and whether what is there may go."""
-
-    pipeline: Pipeline
-    folder: Path
-    tasks: Mapping[str, Task]
-    cluster: Mapping[str, Any] = field(default_factory=dict)
-    overwrite: bool = False
-    restart: bool = False
-
-    def at(self, task: Task) -> Path:
-        """The folder of a task's outputs."""
-        return self.folder / task.id
-
-    def files(self, task: Task) -> dict[str, Any]:
-        """The step's settings that name files, as they are opened."""
-        paths, found = self.pipeline.paths, {}
-        for name in task.step.files:
-            value = getattr(task.step, name)
-            if isinstance(value, str) and not _is_number(value):
-                found[name] = paths.at(task.filled(value))
-        return found
-
-    def inputs(self, task: Task, *, folders: bool = False) -> list[str]:
-        """What a task is made of: files, or where ``folders`` the folders of segment runs, which tell more."""
-        if task.file is not None:
-            return [self.pipeline.paths.at(task.filled(task.file))]
-        if task.sources:
-            made = [self.tasks[name] for name in task.sources]
-            return [str(self._product(source, folders=folders)) for source in made]
-        for scene in task.scenes:
-            if len(scene.files) != 1:
-                what = f"has {len(scene.files)} files, and {task.kind} takes one class raster"
-                raise InputRefused.of("SCENES", scene.name, what, "Put a step segment before it")
-        return [scene.files[0] for scene in task.scenes]
-
-    def _product(self, source: Task, *, folders: bool) -> Path:
-        place = self.at(source)
-        return place if folders and source.kind == "segment" else place / PRODUCTS[source.kind]
 
 
 def work(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
@@ -88,30 +43,6 @@ def work(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
     """
     function: Callable[[Task, Place, OnStep], dict[str, Any]] = _WORK[task.kind]
     return function(task, place, on_step)
-
-
-def open_inputs(task: Task, place: Place) -> Any:
-    """The scene, or the two dates, of a task of segment."""
-    from geoseg.raster.pair import open_dates
-    from geoseg.raster.scene import open_scene
-
-    assert isinstance(task.step, SegmentStep)
-    how = place.pipeline.opening
-    first = task.scenes[0]
-    if first.bands and "bands" not in how:
-        how = how | {"bands": first.bands}
-    if len(task.scenes) == 2:
-        return open_dates(list(first.files), list(task.scenes[1].files), align=task.step.align, **how)
-    scene = open_scene(list(first.files), **how)
-    taken = scene.datetime or (first.date.isoformat().replace("+00:00", "Z") if first.date else None)
-    return replace(scene, name=first.name, datetime=taken)
-
-
-def bundle_of(task: Task, place: Place) -> str:
-    """The folder of the bundle."""
-    if task.trained:
-        return str(place.folder / task.trained)
-    return str(place.pipeline.paths.at(task.filled(task.bundle or "")))
 
 
 def _segment(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
@@ -272,14 +203,6 @@ def _train(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
     place.at(task).parent.mkdir(parents=True, exist_ok=True)
     made = train(settings, place.at(task), overwrite=place.overwrite, restart=place.restart, on_step=report)
     return {"bundle": made.bundle.id} if made else {}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 _WORK: Mapping[str, Callable[[Task, Place, OnStep], dict[str, Any]]] = {

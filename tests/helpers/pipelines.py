@@ -8,8 +8,9 @@ from typing import Any
 
 from geoseg.errors import GeosegError
 from geoseg.pipeline.graph import Task
+from geoseg.pipeline.place import Place
 from geoseg.pipeline.settings import Pipeline
-from geoseg.pipeline.work import OnStep, Place
+from geoseg.pipeline.work import OnStep
 from tests.helpers.bundles import BANDS, conv_bundle
 from tests.helpers.rasters import numbers, write_raster
 

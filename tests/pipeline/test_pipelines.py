@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from shapely import box
 
-from geoseg.pipeline.run import PipelineResult, run_pipeline
+from geoseg.pipeline.outcome import PipelineResult
+from geoseg.pipeline.run import run_pipeline
 from geoseg.pipeline.settings import Pipeline
 from tests.helpers.bundles import BANDS, conv_bundle
 from tests.helpers.jobs import at

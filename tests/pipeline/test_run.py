@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from geoseg.errors import BundleError, ClusterLost, Conflict, DoneInPart, GeosegError, InputRefused, ResourceError
-from geoseg.pipeline.run import PipelineResult, TaskProgress, run_pipeline
+from geoseg.pipeline.outcome import PipelineResult, TaskProgress
+from geoseg.pipeline.run import run_pipeline
 from geoseg.pipeline.settings import Pipeline
 from geoseg.pipeline.state import State, read_state
 from tests.helpers.pipelines import MAPS, Writer, place, scene, write
