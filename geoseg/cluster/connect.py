@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from geoseg.cluster.address import certificates, checked
+from geoseg.cluster.keep import KeptPool, kept
 from geoseg.cluster.pool import LocalPool, Pool
 from geoseg.config import ClusterChoice, SlurmChoice
 from geoseg.errors import ResourceError, UsageError
@@ -69,8 +70,10 @@ class ClusterSettings:
         return self.scheduler or ("SLURM" if self.slurm else "cluster" if self.hook else "local cluster")
 
 
-def connect(settings: ClusterSettings) -> Pool:
+def connect(settings: ClusterSettings) -> Pool | KeptPool:
     """Make the pool; it starts when its context is entered.
+
+    Within :func:`geoseg.cluster.keep.pools_kept` it may be one that was started before, and stays open.
 
     Raises
     ------
@@ -81,6 +84,10 @@ def connect(settings: ClusterSettings) -> Pool:
         CUDA was asked for on this machine and there is none.
     """
     _check_kinds(settings)
+    return kept(settings, _pool) or _pool(settings)
+
+
+def _pool(settings: ClusterSettings) -> Pool:
     if settings.alone:
         return LocalPool()
     tls = certificates(settings.tls_ca, settings.tls_cert, settings.tls_key)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, Self, TypeVar
 
-from geoseg.cluster.worker import READ_AHEAD
+from geoseg.cluster.worker import READ_AHEAD, drop_predictor
 from geoseg.grid.blocks import Block
 from geoseg.model.bundle import Bundle
 from geoseg.vector.threads import in_order
@@ -88,6 +88,8 @@ class LocalPool:
     def __exit__(self, *exc: object) -> None:
         """Drop what has not begun and wait for what has."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._worker = None
+        drop_predictor()
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run it here."""

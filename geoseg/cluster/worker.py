@@ -74,6 +74,33 @@ class BlockJob:
         return Normalization.of(self.scene, [b.mean for b in bands], [b.std for b in bands])
 
 
+class LastPredictor:
+    """The predictor that this process loaded last, with what it was loaded for: the next job may be of the same bundle."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._lock = threading.Lock()
+        self._held: tuple[tuple[object, ...], Predictor] | None = None
+
+    def load(self, job: BlockJob) -> Predictor:
+        """The job's predictor; another one is dropped before it is loaded."""
+        key = (job.bundle.digest, job.choice, job.threads)
+        with self._lock:
+            if self._held is None or self._held[0] != key:
+                self._held = None
+                self._held = (key, load_predictor(job.bundle, job.choice, threads=job.threads))
+            return self._held[1]
+
+    def drop(self) -> None:
+        """Keep none."""
+        with self._lock:
+            self._held = None
+
+
+_LAST = LastPredictor()
+drop_predictor = _LAST.drop
+
+
 class BlockWorker:
     """The state of one job in one process."""
 
@@ -86,7 +113,7 @@ class BlockWorker:
 
     @cached_property
     def _loaded(self) -> Predictor:
-        return self._given or load_predictor(self.job.bundle, self.job.choice, threads=self.job.threads)
+        return self._given or _LAST.load(self.job)
 
     @cached_property
     def _lanes(self) -> Lanes:

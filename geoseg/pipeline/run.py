@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import geoseg
+from geoseg.cluster.keep import pools_kept
 from geoseg.errors import ClusterLost, Conflict, DoneInPart, GeosegError, Interrupted, ResourceError, UsageError
 from geoseg.jobs.outputs import HIDDEN
 from geoseg.pipeline.fingerprint import Contents
@@ -78,7 +79,7 @@ def run_pipeline(
         raise UsageError.of("OUT", folder, "is a file", "Name a folder for the outputs")
     scenes = find_scenes(pipeline.scenes, pipeline.paths, out=folder) if pipeline.scenes else ()
     tasks = tasks_of(pipeline, scenes)
-    with State(folder) as state:
+    with State(folder) as state, pools_kept():
         run = _Run(pipeline, folder, tasks, state, on_progress or _silent, stop or _never, wait, overwrite, do)
         try:
             run.go()
