@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,13 +13,17 @@ from geoseg.errors import InputRefused
 _PIECE = 1 << 16
 
 
-def read_log(path: str | Path, *, last: int | None = None, more: Callable[[], bool] | None = None) -> Iterator[str]:
+def read_log(
+    path: str | Path, *, last: int | None = None, most: int | None = None, more: Callable[[], bool] | None = None
+) -> Iterator[str]:
     """The text of a log in pieces; bytes that are no UTF-8 are shown as such.
 
     Parameters
     ----------
     last
         Only so many lines of what is there.
+    most
+        Only so many bytes of what is there, its end: a line may be as long as a disk.
     more
         Asked at the end of what is there: whether to look again. It waits as long as it likes.
 
@@ -34,8 +39,8 @@ def read_log(path: str | Path, *, last: int | None = None, more: Callable[[], bo
         what = f"the log cannot be read: {error.strerror}"
         raise InputRefused.of("NO_LOG", path, what, "The run may not have started yet") from None
     with file:
-        if last is not None:
-            file.seek(_start_of(file.read, file.seek, last))
+        least = max(0, file.seek(0, 2) - most) if most is not None else 0
+        file.seek(least if last is None else max(least, _start_of(file.read, file.seek, last, least)))
         while True:
             while piece := file.read(_PIECE):
                 yield decode(piece)
@@ -43,6 +48,14 @@ def read_log(path: str | Path, *, last: int | None = None, more: Callable[[], bo
                 break
         for piece in (file.read(), b""):
             yield decode(piece, not piece)
+
+
+def tail(path: str | Path, most: int) -> bytes:
+    """The last bytes of a file; empty where it cannot be read."""
+    with suppress(OSError), Path(path).open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read(most)
+    return b""
 
 
 def remove_logs(folder: Path, paths: Iterable[str]) -> None:
@@ -59,19 +72,22 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "" if c == "\r" else "\ufffd" for c in text)
 
 
-def _start_of(read: Callable[[int], bytes], seek: Callable[[int, int], int], lines: int) -> int:
-    """Where the last lines of a file begin, looked for from its end."""
+def _start_of(read: Callable[[int], bytes], seek: Callable[[int, int], int], lines: int, least: int) -> int:
+    """Where the last lines of a file begin, looked for from its end, not before ``least``."""
     at = seek(0, 2)
     found = -1  # the line end that ends the last line is not between two
-    while at > 0:
-        size = min(_PIECE, at)
+    while at > least:
+        size = min(_PIECE, at - least)
         at -= size
         seek(at, 0)
         piece = read(size)
         found += found < 0 and not piece.endswith(b"\n")
-        for place in range(len(piece) - 1, -1, -1):
-            if piece[place] == 10:
-                found += 1
-                if found == lines:
-                    return at + place + 1
-    return 0
+        if found + piece.count(b"\n") < lines:
+            found += piece.count(b"\n")
+            continue
+        place = size
+        while found < lines:
+            place = piece.rindex(b"\n", 0, place)
+            found += 1
+        return at + place + 1
+    return least

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from geoseg.errors import Conflict, InputRefused, UsageError
+from geoseg.schedule import page_facts
+from geoseg.schedule.found import files_named
 from geoseg.schedule.page import Page, own_token
 from geoseg.schedule.service import Service, ServiceSettings
 from geoseg.schedule.settings import JobSettings
@@ -137,6 +139,36 @@ def test_logs_are_text(page: Page) -> None:
     assert HOSTILE in json.loads(text)["text"] and "\x1b" not in json.loads(text)["text"]
     assert ask(page, "/api/log?job=weekly&slot=../../etc/passwd")[0] == 404
     assert ask(page, "/api/log")[0] == 400
+
+
+def test_of_a_log_as_large_as_a_disk_the_end_is_shown(page: Page, store: JobStore) -> None:
+    run = state(page)["runs"][0]
+    with Path(store.entry("weekly", run["key"]).attempts[-1].log).open("ab") as log:
+        log.truncate(64 << 30)  # sparse: one line without an end
+        log.seek(64 << 30)
+        log.write(b"\nthe last words")
+    code, _, text = ask(page, f"/api/log?job=weekly&slot={run['key']}")
+    assert code == 200 and json.loads(text)["text"].endswith("\nthe last words") and len(text) < 4 << 20
+
+
+def test_a_folder_of_many_runs_and_scenes_is_looked_through_once_after_each_run(
+    page: Page, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def counted(out: str, name: str) -> Iterator[Path]:
+        looked.append(out)
+        return files_named(out, name)
+
+    monkeypatch.setattr(page_facts, "files_named", counted)
+    service = Service(store, settings=ServiceSettings(turn=0.02), command=standin)
+    for n in (1, 2):
+        store.ask("weekly")
+        until(lambda: service.turn() or service.tally.states.get("done") == n)
+        for _ in range(3):
+            runs = state(page)["runs"]
+        assert len(runs) == n + 1 and all(run["reports"] for run in runs) and len(looked) == n
+    service.close()
 
 
 def test_reports_open_by_their_signed_address_and_nothing_else_does(page: Page, tmp_path: Path) -> None:
