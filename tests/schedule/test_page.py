@@ -164,7 +164,7 @@ def test_a_folder_of_many_runs_and_scenes_is_looked_through_once_after_each_run(
     service = Service(store, settings=ServiceSettings(turn=0.02), command=standin)
     for n in (1, 2):
         store.ask("weekly")
-        until(lambda: service.turn() or service.tally.states.get("done") == n)
+        until(lambda n=n: service.turn() or service.tally.states.get("done") == n)  # type: ignore[misc]
         for _ in range(3):
             runs = state(page)["runs"]
         assert len(runs) == n + 1 and all(run["reports"] for run in runs) and len(looked) == n
