@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from geoseg.errors import GeosegError, ResourceError
 from geoseg.schedule.child import Why, last_words
 from geoseg.schedule.values import Lease, Outcome
 
@@ -14,6 +16,8 @@ FOR_GOOD = (2, 3, 5)
 """The call, an input or a bundle is wrong, and will be so the next time."""
 _PASSING = ("LOCKED", "CHANGED")
 """Conflicts that end by themselves."""
+_SHORT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+"""What the computer is short of, for a while."""
 MOST_INTERRUPTED = 20
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
@@ -56,7 +60,20 @@ def ending_of(lease: Lease, code: int, why: Why | None, *, wait: timedelta = FIR
     if code in INTERRUPTED and lease.attempt.number < MOST_INTERRUPTED:
         return Ending("handed over", code, "the run was stopped by a signal")
     said = message or f"the run ended with exit code {code}"
-    passes = code not in FOR_GOOD and (code != CONFLICT or word in _PASSING)
+    return _failed(lease, code, said, wait, passes=code not in FOR_GOOD and (code != CONFLICT or word in _PASSING))
+
+
+def never_started(lease: Lease, error: Exception, *, wait: timedelta = FIRST_WAIT) -> Ending:
+    """The ending of a run that could not be started: a full disk, or a computer without room for a process, may pass."""
+    if isinstance(error, GeosegError):
+        return _failed(lease, error.exit_code, str(error), wait, passes=error.exit_code not in (*FOR_GOOD, CONFLICT))
+    passes = isinstance(error, OSError) and error.errno in _SHORT
+    code = ResourceError.exit_code if passes else 1
+    return _failed(lease, code, f"START: {lease.job.name}: {error}.", wait, passes=passes)
+
+
+def _failed(lease: Lease, code: int, said: str, wait: timedelta, *, passes: bool) -> Ending:
+    """Failed, for good or until it is tried again."""
     if not passes or lease.failures >= lease.job.settings.retries:
         return Ending("failed", code, said)
     return Ending("failed", code, said, min(wait * 2 ** min(lease.failures, 16), LONGEST_WAIT))

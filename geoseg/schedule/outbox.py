@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.raster.files import write_durable
+from geoseg.raster.files import disk_error, write_durable
 from geoseg.schedule.values import Lease
 
 _log = logging.getLogger(__name__)
@@ -49,14 +49,23 @@ class Outbox:
         self._closed = threading.Event()
 
     def put(self, lease: Lease, messages: Iterable[Message]) -> tuple[Path, ...]:
-        """Keep messages of an attempt; told once more it keeps them once."""
+        """Keep messages of an attempt; told once more it keeps them once.
+
+        Raises
+        ------
+        ResourceError
+            ``DISK``: they cannot be kept.
+        """
         made: list[Path] = []
-        for number, message in enumerate(messages):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
-            path = self.folder / f"{lease.attempt.id}.{number}.json"
-            write_durable(path, json.dumps(asdict(message)).encode())
-            made.append(path)
+        try:
+            for number, message in enumerate(messages):
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.folder.chmod(0o700)
+                path = self.folder / f"{lease.attempt.id}.{number}.json"
+                write_durable(path, json.dumps(asdict(message)).encode())
+                made.append(path)
+        except OSError as error:
+            raise disk_error(self.folder, error.strerror or str(error)) from None
         return tuple(made)
 
     def drop(self, paths: Iterable[Path]) -> None:
