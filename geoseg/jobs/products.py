@@ -21,6 +21,7 @@ from geoseg.jobs.digest import Digests
 from geoseg.jobs.outputs import NAMES, Outputs
 from geoseg.jobs.plan import Plan
 from geoseg.jobs.settle import SettledMask
+from geoseg.jobs.steps import Steps
 from geoseg.mask.score import SeamScore
 from geoseg.model.bundle import Bundle
 from geoseg.model.predict import Choice
@@ -54,7 +55,7 @@ class Facts:
     seams: SeamScore | None
     resumed: bool
     outcomes: Mapping[str, Outcomes] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    steps: Steps = field(default_factory=Steps)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -83,13 +84,13 @@ class Facts:
 def write_products(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map: TraceMap = in_order) -> dict[str, Any]:
     """Write everything into the hidden folder, strips traced by ``trace_map``; returns what ``run.json`` says."""
     out, settings = outputs.staging, facts.settings
-    areas = _timed(facts, "mask", lambda: _write_mask(outputs, facts, mask))
+    areas = facts.steps.run("mask", lambda: _write_mask(outputs, facts, mask))
     if settings.confidence:
-        _timed(facts, "confidence", lambda: _write_confidence(outputs, facts, mask))
+        facts.steps.run("confidence", lambda: _write_confidence(outputs, facts, mask))
     write_areas(out / "areas.csv", areas)
     polygons = None
     if settings.only != "mask":
-        polygons = _timed(facts, "polygons", lambda: _write_polygons(outputs, facts, mask, trace_map))
+        polygons = facts.steps.run("polygons", lambda: _write_polygons(outputs, facts, mask, trace_map))
     write_item(
         out / "item.json",
         build_item(
@@ -98,7 +99,7 @@ def write_products(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map:
     )
     run = run_record(facts, areas, polygons)
     if settings.only != "mask":
-        _timed(facts, "report", lambda: _write_report(outputs, facts, run))
+        facts.steps.run("report", lambda: _write_report(outputs, facts, run))
     write_durable(out / "run.json", (json.dumps(run, indent=1, sort_keys=True) + "\n").encode())
     return run
 
@@ -200,14 +201,6 @@ def run_record(facts: Facts, areas: list[ClassArea], polygons: dict[str, Any] | 
         "areas": [asdict(row) for row in areas],
         "polygons": polygons["count"] if polygons else None,
         "simplify_drift": polygons["simplify_drift"] if polygons else None,
-        "seconds": facts.seconds,
+        "seconds": facts.steps.seconds,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
-
-
-def _timed(facts: Facts, name: str, step: Any) -> Any:
-    started = time.monotonic()
-    try:
-        return step()
-    finally:
-        facts.seconds[name] = round(time.monotonic() - started, 3)

@@ -5,8 +5,7 @@ scene -> plan -> blocks (read, normalize, predict, stitch, commit) -> filters ->
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from geoseg.jobs.plan import Plan, fitted, make_plan
 from geoseg.jobs.products import Facts, write_products
 from geoseg.jobs.settle import SettledMask, filter_settings, seam_score_of, settled
 from geoseg.jobs.sieve import by_value
+from geoseg.jobs.steps import Steps
 from geoseg.mask.score import HaloProposal
 from geoseg.mask.stitch import StitchSettings
 from geoseg.model.bundle import Bundle, open_bundle
@@ -114,7 +114,7 @@ class _Run:
     outputs: Outputs
     report: Report
     cluster: ClusterSettings
-    seconds: dict[str, float] = field(default_factory=dict)
+    steps: Steps = field(default_factory=Steps)
 
     def go(self) -> SegmentResult:
         s = self.settings
@@ -126,11 +126,11 @@ class _Run:
             for needed in (self.bundle, *(item.bundle for item in clouds)):
                 place_bundle(pool, needed)
             threads = threads_each(self.cluster)
-            choice = self.timed("choose", lambda: self.choose(pool, self.bundle, threads))
+            choice = self.steps.run("choose", lambda: self.choose(pool, self.bundle, threads))
             if clouds:
                 seen = self.choose(pool, clouds[0].bundle, threads)
                 clouds = tuple(replace(item, choice=seen) for item in clouds)
-            halo = self.timed("halo", lambda: self.halo(pool, choice))
+            halo = self.steps.run("halo", lambda: self.halo(pool, choice))
             plan = make_plan(self.scene, self.bundle, s, halo=halo)
             digests = digests_of(self.scene, self.bundle, choice, plan, s, limits=[aoi, *(clouds or [None])])
             resumed = self.outputs.begin(journal, digests)
@@ -140,9 +140,9 @@ class _Run:
                 reuse.prepare()
             check_sight(pool, [self.scene], journal.folder)
             outcomes, mask = self.map(pool, journal, job, clouds)
-            score = self.timed("seam_score", lambda: seam_score_of(pool, job))
+            score = self.steps.run("seam_score", lambda: seam_score_of(pool, job))
             facts = Facts(
-                self.scene, self.bundle, s, choice, plan, digests, pool.workers, score, resumed, outcomes, self.seconds
+                self.scene, self.bundle, s, choice, plan, digests, pool.workers, score, resumed, outcomes, self.steps
             )
             run = write_products(self.outputs, facts, mask, pool.in_order)
             self.outputs.publish(journal, keep_work=bool(facts.failed))
@@ -159,13 +159,13 @@ class _Run:
             first = item.job(journal, self.settings, job.threads)
             pool.install(first)
             step = partial(self.step, pool, "predict", first.predicted, [job.predicted, *filtered])
-            outcomes[f"mask_with {item.date}".strip(" -")] = self.timed("mask_with", step)
+            outcomes[f"mask_with {item.date}".strip(" -")] = self.steps.run("mask_with", step)
             job = replace(job, vetoes=(*job.vetoes, item.veto(first)))
         pool.install(job)
-        outcomes["predict"] = self.timed("predict", lambda: self.step(pool, "predict", job.predicted, filtered))
+        outcomes["predict"] = self.steps.run("predict", lambda: self.step(pool, "predict", job.predicted, filtered))
         if job.filters.any:
-            outcomes["filter"] = self.timed("filter", lambda: self.step(pool, "filter", job.filtered))
-        return outcomes, self.timed("sieve", lambda: settled(job, self.settings))
+            outcomes["filter"] = self.steps.run("filter", lambda: self.step(pool, "filter", job.filtered))
+        return outcomes, self.steps.run("sieve", lambda: settled(job, self.settings))
 
     @property
     def device(self) -> str:
@@ -204,13 +204,6 @@ class _Run:
             for made in later:
                 made.clear()
         return run_blocks(pool, name, store, report=self.report, on_bad=self.settings.on_bad_block)
-
-    def timed(self, name: str, step: Callable[[], Any]) -> Any:
-        started = time.monotonic()
-        try:
-            return step()
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0) + time.monotonic() - started, 3)
 
 
 def _silent(_: object) -> None:

@@ -256,7 +256,7 @@ def test_run_json_says_where_the_map_comes_from(reference, bundle):
     assert run["bundle"]["digest"] == bundle.digest
     assert run["choice"]["backend"] == "torch"
     assert run["plan"]["chips"] == 10 * 14
-    assert run["blocks"] == {"run": 1, "resumed": 0, "failed": {}}
+    assert run["blocks"] == {"run": 1, "resumed": 0, "reused": 0, "failed": {}}
     assert 0 <= run["seams"]["share"] <= 1
 
 
