@@ -141,6 +141,8 @@ class Database:
         """Turn what SQLite says into one of geoseg's errors."""
         try:
             yield
+        except UnicodeDecodeError:  # what SQLite says of a damaged schema holds its bytes
+            raise _known(sqlite3.DatabaseError("malformed text"), self.path) from None
         except sqlite3.Error as error:
             raise _known(error, self.path) from None
 
