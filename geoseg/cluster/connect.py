@@ -12,6 +12,7 @@ from geoseg.cluster.keep import KeptPool, kept
 from geoseg.cluster.pool import LocalPool, Pool
 from geoseg.config import ClusterChoice, SlurmChoice
 from geoseg.errors import ResourceError, UsageError
+from geoseg.vector.threads import cores
 
 _MOST_WORKERS = 64
 """Worker processes that may always be asked for, and eight for each processor: each takes 200 MB before it has done anything."""
@@ -106,7 +107,7 @@ def _pool(settings: ClusterSettings) -> Pool:
     if settings.slurm is not None:
         slurm = settings.slurm
         return DaskPool(lambda: start.slurm(slurm, settings.workers), settings)
-    most = max(_MOST_WORKERS, 8 * (_processors() or 1))
+    most = max(_MOST_WORKERS, 8 * cores())
     if settings.workers > most:
         what = f"this machine can hold {most} worker processes"
         raise UsageError.of("WORKERS", settings.workers, what, "One for each processor is enough")
@@ -120,13 +121,7 @@ def threads_each(settings: ClusterSettings) -> int | None:
     """Network threads of each worker: the processors shared out; None on other machines, whose workers know best."""
     if settings.threads or settings.elsewhere:
         return settings.threads
-    processors = _processors()
-    return max(processors // max(settings.workers, 1), 1) if processors else None
-
-
-def _processors() -> int | None:
-    """Processors that this process may use; None where the system does not say."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return max(cores() // max(settings.workers, 1), 1)
 
 
 def visible_gpus() -> list[str]:

@@ -6,14 +6,13 @@ import dataclasses
 import shutil
 
 import pytest
-from distributed import Client
 
 from geoseg.cluster.admission import Makers, check_sight, check_versions, place_bundle
 from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.errors import BundleError, ResourceError
 from geoseg.jobs.segment import segment
 from geoseg.model.bundle import open_bundle
-from tests.helpers.daskprocesses import preload, scheduler, worker
+from tests.helpers.daskprocesses import joined, preload, scheduler, worker
 from tests.helpers.runs import pixel_bundle, products, write_scene
 
 SAME = {"only": "mask", "backend": "torch", "precision": "fp32", "block_size": 128}
@@ -36,8 +35,7 @@ def settings(address: str) -> ClusterSettings:
 def test_one_worker_with_other_versions_stops_the_run_before_it_begins(tmp_path, lines, said):
     odd = preload(tmp_path / "odd.py", *lines)
     with scheduler() as served, worker(served.address), worker(served.address, *odd):
-        with Client(served.address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=PATIENCE)
+        joined(served.address, 2)
         with pytest.raises(ResourceError, match=said) as refused:
             connect(settings(served.address)).__enter__()
         assert "\n" not in str(refused.value)

@@ -9,13 +9,12 @@ import time
 from functools import partial
 
 import pytest
-from distributed import Client
 
 from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.errors import ClusterLost, InputRefused, ResourceError, UsageError
 from geoseg.grid.blocks import BlockGrid
 from geoseg.grid.chips import ChipGrid
-from tests.helpers.daskprocesses import free_port, scheduler, worker
+from tests.helpers.daskprocesses import free_port, joined, scheduler, worker
 from tests.helpers.pooljobs import Killer, die_once, pid_of, refuse_seven
 
 GRID = BlockGrid(ChipGrid((160, 192), 32), 1)
@@ -67,10 +66,8 @@ def test_a_block_whose_worker_died_by_chance_is_done_after_all(tmp_path):
 
 def test_blocks_go_where_the_gpu_resource_is(tmp_path):
     with scheduler() as served, worker(served.address), worker(served.address, "--resources", "GPU=1") as claimed:
-        address = served.address
-        with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
-        settings = ClusterSettings(scheduler=address, device="cuda", patience=20)
+        joined(served.address, 2)
+        settings = ClusterSettings(scheduler=served.address, device="cuda", patience=20)
         with connect(settings) as pool:
             pool.install(Killer(str(tmp_path)))
             found = outcomes(pool)
@@ -81,6 +78,7 @@ def test_blocks_go_where_the_gpu_resource_is(tmp_path):
 
 def test_a_cluster_without_a_gpu_is_refused_at_once():
     with scheduler() as served, worker(served.address):
+        joined(served.address)
         with pytest.raises(ResourceError, match="DEVICE: cuda: no worker of the cluster offers a GPU"):
             connect(ClusterSettings(scheduler=served.address, device="cuda", patience=20)).__enter__()
 
@@ -100,6 +98,7 @@ def test_a_scheduler_without_workers_is_a_lost_cluster():
 @pytest.mark.parametrize("victim", ["scheduler", "worker"])
 def test_a_cluster_that_dies_in_the_middle_is_a_lost_cluster(tmp_path, victim):
     with scheduler() as served, worker(served.address) as work:
+        joined(served.address)
         with connect(ClusterSettings(scheduler=served.address, patience=10)) as pool:
             pool.install(Killer(str(tmp_path), seconds=0.05))
             blocks = pool.map("work", GRID)
@@ -114,6 +113,7 @@ def test_a_cluster_that_dies_in_the_middle_is_a_lost_cluster(tmp_path, victim):
 @pytest.mark.parametrize("victim", ["scheduler", "worker"])
 def test_a_cluster_that_dies_while_it_is_asked_is_a_lost_cluster(victim):
     with scheduler() as served, worker(served.address) as work:
+        joined(served.address)
         with connect(ClusterSettings(scheduler=served.address, patience=5)) as pool:
             process = served.process if victim == "scheduler" else work
             threading.Timer(1, process.kill).start()

@@ -62,7 +62,7 @@ def test_both_workers_killed_twice_come_back_and_no_block_is_lost(tmp_path):
 def test_workers_that_start_slower_than_dask_waits_come_back_all_the_same(tmp_path, monkeypatch):
     # Dask closes the nanny of a worker that is not back in time, for good; a busy machine's workers take that long.
     monkeypatch.setitem(start.CONFIG, "distributed.deploy.lost-worker-timeout", "50ms")
-    monkeypatch.setattr("geoseg.cluster.dask_pool.REVIVE", 1.0)
+    monkeypatch.setattr("geoseg.cluster.reach.REVIVE", 1.0)
     with connect(ClusterSettings(1, patience=120)) as pool:
         pool.install(Killer(str(tmp_path), seconds=0.01))
         blocks = pool.map("work", MANY)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from distributed import Client
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -45,6 +47,12 @@ def worker(address: str, *words: str, host: str = "127.0.0.1") -> Iterator[subpr
         yield process
     finally:
         end(process)
+
+
+def joined(address: str, count: int = 1) -> None:
+    """Wait until so many workers have joined: on a busy machine they take longer than a short patience lasts."""
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(count, timeout=120)
 
 
 def preload(path: Path, *lines: str) -> Sequence[str]:
