@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,18 +37,38 @@ def stoppable(where: str, remedy: str = "Finished blocks are kept; the same comm
     """Turn the two signals into errors inside the body; a second signal while the first is handled ends the process at once."""
     asked = Stop()
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        for known in before:
-            signal.signal(known, signal.SIG_DFL)
+    def stop(number: int) -> None:
         error, name = (Terminated, "SIGTERM") if number == signal.SIGTERM else (Interrupted, "SIGINT")
         asked.error = error.of("INTERRUPTED", where, f"stopped by {name}", remedy)
         asked.check()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        with _handled(stop):
+            yield asked
     except _Stop as stopped:
         raise stopped.error from None
+
+
+@contextmanager
+def stop_event() -> Iterator[threading.Event]:
+    """Give an event that the two signals set; a second one ends the process at once."""
+    asked = threading.Event()
+    with _handled(lambda number: asked.set()):
+        yield asked
+
+
+@contextmanager
+def _handled(act: Callable[[int], None]) -> Iterator[None]:
+    """Have the two signals call ``act``; after the first of them both do again what they do by themselves."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        for known in before:
+            signal.signal(known, signal.SIG_DFL)
+        act(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from geoseg.schedule.command import run_environment
+from geoseg.schedule.logs import tail
 from geoseg.schedule.values import Lease
 
 Why = Literal["cancelled", "replaced", "late", "leaving", "lost"]
@@ -103,13 +104,7 @@ def _open_log(log: Path) -> int:
 
 def last_words(log: str | Path) -> tuple[str, str]:
     """The last line of a log in which geoseg says an error, and its code; empty where there is none."""
-    try:
-        with Path(log).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            text = file.read(_TAIL)
-    except OSError:
-        return "", ""
-    found = list(_LINE.finditer(text))
+    found = list(_LINE.finditer(tail(log, _TAIL)))
     if not found:
         return "", ""
     line = found[-1][0].removeprefix(b"geoseg: ").decode("utf-8", "replace").strip()

@@ -27,13 +27,12 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How an attempt ended."""
+class Ended:
+    """How an attempt ended, for its row."""
 
     outcome: Outcome | Literal["handed over"]
     exit_code: int | None
     message: str
-    result: str
 
 
 def claim(connection: sqlite3.Connection, number: int, claim: Claim) -> Lease | None:
@@ -66,7 +65,7 @@ def heartbeat(
     return rows.slot(connection, lease.slot.id).stop
 
 
-def end(connection: sqlite3.Connection, lease: Lease, now: datetime, ending: Ending) -> None:
+def end(connection: sqlite3.Connection, lease: Lease, now: datetime, ending: Ended) -> None:
     """End the attempt that holds the lease, which ends the lease."""
     changed = connection.execute(
         "UPDATE attempts SET ending = ?, ended = ?, exit_code = ?, message = ? WHERE id = ? AND ending IS NULL",
@@ -74,12 +73,10 @@ def end(connection: sqlite3.Connection, lease: Lease, now: datetime, ending: End
     )
     if not changed.rowcount:
         raise _lost(lease)
-    if ending.result:
-        connection.execute("UPDATE runs SET result = ? WHERE id = ?", (ending.result, lease.run.id))
 
 
 def close_slot(
-    connection: sqlite3.Connection, lease: Lease, now: datetime, ending: Ending, retry_after: timedelta | None
+    connection: sqlite3.Connection, lease: Lease, now: datetime, ending: Ended, retry_after: timedelta | None
 ) -> Slot:
     """The slot's state after an attempt: the outcome, or waiting for a retry unless it was asked to stop."""
     assert ending.outcome != "handed over"

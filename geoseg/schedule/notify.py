@@ -26,10 +26,8 @@ from geoseg.schedule.clock import to_text
 from geoseg.schedule.condition import Condition
 from geoseg.schedule.ending import Ending
 from geoseg.schedule.found import change_records, files_named, intervals
-from geoseg.schedule.outbox import Message, Outbox
+from geoseg.schedule.outbox import Message
 from geoseg.schedule.values import Lease
-
-__all__ = ["Message", "Outbox", "Rule", "messages", "read_rules"]
 
 Event = Literal["success", "part", "failure", "change"]
 _EVENTS: dict[str, Event] = {"done": "success", "part": "part", "failed": "failure"}

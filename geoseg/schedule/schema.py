@@ -20,7 +20,7 @@ _FIRST = (
     "CREATE INDEX slots_by_job ON slots (job, due)",
     """CREATE TABLE runs (
         id INTEGER PRIMARY KEY, slot INTEGER NOT NULL UNIQUE REFERENCES slots ON DELETE CASCADE, out TEXT NOT NULL,
-        started TEXT NOT NULL, ended TEXT, result TEXT NOT NULL DEFAULT ''
+        started TEXT NOT NULL, ended TEXT
     ) STRICT""",
     """CREATE TABLE attempts (
         id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, number INTEGER NOT NULL,

@@ -12,69 +12,25 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from geoseg.errors import Conflict, GeosegError, InputRefused, ResourceError
 from geoseg.schedule.child import Child, Why, start
-from geoseg.schedule.command import Command, Roots, run_command
-from geoseg.schedule.ending import FIRST_WAIT, INTERRUPTED, Ending, ending_of
+from geoseg.schedule.command import Command, run_command
+from geoseg.schedule.ending import INTERRUPTED, Ending, ending_of, never_started
 from geoseg.schedule.logs import remove_logs
-from geoseg.schedule.notify import Outbox, messages
+from geoseg.schedule.notify import messages
+from geoseg.schedule.outbox import Outbox
+from geoseg.schedule.serving import ServiceSettings, Tally
 from geoseg.schedule.store import JobStore
-from geoseg.schedule.values import Lease, SlotState
+from geoseg.schedule.values import Lease
 from geoseg.schedule.watch import Watcher
 
 _log = logging.getLogger(__name__)
 
 _PRUNE = timedelta(hours=1)
 _SIGNAL_WAIT = 2.0  # seconds in which our own SIGTERM may follow the one that ended a run: systemd sends both at once
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSettings:
-    """How a service works.
-
-    Attributes
-    ----------
-    parallel
-        Runs at a time.
-    lease
-        A run whose service gave no sign for so long is taken over by another.
-    grace
-        A run that is told to stop has so long to end in order.
-    turn
-        Seconds between two looks at the store.
-    look
-        Time between two looks at watched folders, and the age at which a file in them counts as complete.
-    wait
-        Before a failed run is tried again; doubled each time.
-    """
-
-    parallel: int = 1
-    roots: Roots = field(default_factory=Roots)
-    lease: timedelta = timedelta(seconds=60)
-    grace: timedelta = timedelta(seconds=30)
-    turn: float = 1.0
-    look: timedelta = timedelta(seconds=30)
-    wait: timedelta = FIRST_WAIT
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many slots ended in which state while the service ran."""
-
-    states: dict[SlotState, int] = field(default_factory=dict)
-
-    def add(self, state: SlotState) -> None:
-        """Count one."""
-        self.states[state] = self.states.get(state, 0) + 1
-
-    @property
-    def troubled(self) -> int:
-        """Runs that failed, or were done in part."""
-        return self.states.get("failed", 0) + self.states.get("part", 0)
 
 
 def serve(
@@ -268,10 +224,9 @@ class Service:
             argv = self.command(lease, settings.roots.of(job))
             child = start(lease, argv, now, fence=settings.lease, grace=settings.grace)
         except (GeosegError, OSError, ValueError) as error:
-            said = str(error) if isinstance(error, GeosegError) else f"START: {lease.job.name}: {error}."
-            code = error.exit_code if isinstance(error, GeosegError) else 1
-            _log.warning("%s", said)
-            self._end(lease, Ending("failed", code, said))
+            ending = never_started(lease, error, wait=settings.wait)
+            _log.warning("%s", ending.message)
+            self._end(lease, ending)
             return
         child.earlier = self._earlier(lease)
         self.children.append(child)

@@ -179,12 +179,12 @@ class JobStore:
             return leases.heartbeat(connection, lease, self.clock.now() + extend, (self.clock.now(), pid))
 
     def finish(
-        self, lease: Lease, outcome: Outcome, *, exit_code: int | None = None, message: str = "", result: str = "",
+        self, lease: Lease, outcome: Outcome, *, exit_code: int | None = None, message: str = "",
         retry_after: timedelta | None = None,
     ) -> Slot:  # fmt: skip
         """End the attempt; with ``retry_after`` the slot waits that long and is tried again. Conflict ``LEASE_LOST``."""
         now = self.clock.now()
-        ending = leases.Ending(outcome, exit_code, message[:2000], result)
+        ending = leases.Ended(outcome, exit_code, message[:2000])
         with self.database.write() as connection:
             leases.end(connection, lease, now, ending)
             return leases.close_slot(connection, lease, now, ending, retry_after)
@@ -193,7 +193,7 @@ class JobStore:
         """End the attempt so that the next service goes on with the run at once. Conflict ``LEASE_LOST``."""
         now = self.clock.now()
         with self.database.write() as connection:
-            leases.end(connection, lease, now, leases.Ending("handed over", None, message[:2000], ""))
+            leases.end(connection, lease, now, leases.Ended("handed over", None, message[:2000]))
             return leases.wait_again(connection, lease, now)
 
     # Services and notices

@@ -63,14 +63,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The execution of a slot, over all its attempts. ``result``: what the pipeline said at its end (JSON)."""
+    """The execution of a slot, over all its attempts."""
 
     id: int
     slot: int
     out: str
     started: datetime
     ended: datetime | None = None
-    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,8 @@ def lives(pid: int) -> bool:
 
 def serve(store: str, settings: dict[str, float]) -> None:
     """The service's process."""
-    from geoseg.schedule.service import ServiceSettings
     from geoseg.schedule.service import serve as serve_store
+    from geoseg.schedule.serving import ServiceSettings
     from geoseg.schedule.store import JobStore
 
     stop = threading.Event()

@@ -13,7 +13,8 @@ import pytest
 from geoseg.errors import UsageError
 from geoseg.schedule.notify import read_rules
 from geoseg.schedule.outbox import Message, Outbox
-from geoseg.schedule.service import Service, ServiceSettings
+from geoseg.schedule.service import Service
+from geoseg.schedule.serving import ServiceSettings
 from geoseg.schedule.settings import JobSettings
 from geoseg.schedule.store import JobStore
 from tests.helpers.standin import standin, until, write

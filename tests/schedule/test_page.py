@@ -11,7 +11,8 @@ from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.schedule import page_facts
 from geoseg.schedule.found import files_named
 from geoseg.schedule.page import Page, own_token
-from geoseg.schedule.service import Service, ServiceSettings
+from geoseg.schedule.service import Service
+from geoseg.schedule.serving import ServiceSettings
 from geoseg.schedule.settings import JobSettings
 from geoseg.schedule.store import JobStore
 from tests.helpers.browser import browser

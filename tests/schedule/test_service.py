@@ -9,7 +9,8 @@ import pytest
 
 from geoseg.errors import InputRefused
 from geoseg.schedule.command import Roots
-from geoseg.schedule.service import Service, ServiceSettings, Tally, serve
+from geoseg.schedule.service import Service, serve
+from geoseg.schedule.serving import ServiceSettings, Tally
 from geoseg.schedule.settings import JobSettings
 from geoseg.schedule.store import JobStore
 from geoseg.schedule.values import Entry

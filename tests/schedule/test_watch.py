@@ -13,7 +13,8 @@ import rasterio
 
 from geoseg.errors import InputRefused
 from geoseg.schedule.command import Roots
-from geoseg.schedule.service import ServiceSettings, serve
+from geoseg.schedule.service import serve
+from geoseg.schedule.serving import ServiceSettings
 from geoseg.schedule.settings import JobSettings
 from geoseg.schedule.store import JobStore
 from geoseg.schedule.watch import Watcher, arrivals
