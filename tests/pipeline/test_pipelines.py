@@ -15,6 +15,7 @@ from geoseg.pipeline.run import run_pipeline
 from geoseg.pipeline.settings import Pipeline
 from tests.helpers.bundles import BANDS, conv_bundle
 from tests.helpers.jobs import at
+from tests.helpers.pipelines import MAPS, place
 from tests.helpers.rasters import UTM, numbers, write_raster
 
 
@@ -131,6 +132,20 @@ def test_monthly_change_compares_what_has_come_with_the_month_before(home: Path)
         "segment/T32/2020-06", "area/T32/2020-06", "change/T32_2020-05_to_T32_2020-06", "report/monthly-change",
     }  # fmt: skip
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+
+
+def test_an_incremental_map_computes_only_what_has_changed_to_the_bytes_of_a_full_one(tmp_path: Path) -> None:
+    text = MAPS.replace("only: mask", "only: mask\n    incremental: true\n    block_size: 64\n    backend: torch")
+    pipeline, path = place(tmp_path, text, dates=()), tmp_path / "scenes/s_20200101.tif"
+    image = numbers((4, 512, 512), seed=1)
+    for out, changed in (("out", 0), ("out", 1), ("full", 0)):
+        image[:, 200:250, 200:250] += changed  # 1 % of the pixels, inside one block
+        write_raster(path, image, names=BANDS, nodata=0)
+        result = run_pipeline(pipeline, tmp_path / out)
+    blocks = json.loads((tmp_path / "out/segment/s_20200101/run.json").read_text())["blocks"]
+    assert blocks["run"] == 64 and 1 <= 64 - blocks["reused"] <= 9  # that block and those whose halo reaches into it
+    masks = [(tmp_path / out / "segment/s_20200101/mask.tif").read_bytes() for out in ("out", "full")]
+    assert not result.failed and masks[0] == masks[1]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from rasterio.windows import Window
 
 from geoseg.schedule.store import JobStore
 from geoseg.schedule.values import ENDED, Entry
+from tests.helpers.daskprocesses import scheduler, worker
 from tests.helpers.runs import pixel_bundle, write_scene
 from tests.helpers.standin import ROOT, lives, until
 
@@ -163,3 +165,44 @@ def test_a_scene_that_is_poison_fails_alone(place: Path, start: Any) -> None:
         assert start(*service(place), "--once").wait(500) == 8
         assert store.history()[0].slot.state == "part" and "s_20220601" in store.history()[0].attempts[0].message
     assert len(list((place / "out").glob("segment/*/mask.tif"))) == 9
+
+
+def test_a_scheduler_that_is_killed_ends_the_run_as_lost_and_its_blocks_are_kept(place: Path, start: Any) -> None:
+    (place / "p.yaml").write_text(MAPS.replace("cluster: {workers: 2, threads: 1}", "retries: 0"))
+    words = ("--store", str(place / "jobs.db"), "--out", str(place / "out"))
+    assert start("jobs", "add", "change", str(place / "p.yaml"), *words).wait(60) == 0
+    with JobStore(place / "jobs.db") as store:
+        store.ask("change")
+        with scheduler() as served, worker(served.address), worker(served.address):
+            once = start(*service(place), "--once", "--scheduler", served.address)
+            until(lambda: blocks_done(latest(store)) >= 3, 500)
+            served.process.kill()
+            assert once.wait(300) == 8
+        lost = store.history("change")[0]
+        assert (lost.slot.state, lost.attempts[0].exit_code) == ("failed", 7)
+        assert lost.attempts[0].message.startswith("CLUSTER: tcp://127.0.0.1:")
+        store.ask("change", key=lost.slot.key)
+        with scheduler() as served, worker(served.address):
+            assert start(*service(place), "--once", "--scheduler", served.address).wait(500) == 0
+    told = json.loads((place / "out/pipeline.json").read_text())["tasks"]
+    assert sum(task["facts"]["blocks"]["resumed"] for task in told) >= 3
+    assert start("run", str(place / "p.yaml"), "--out", str(place / "undisturbed")).wait(500) == 0
+    assert same_bytes(place / "undisturbed", place / "out") == 4
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_next_goes_on(place: Path, start: Any) -> None:
+    (place / "p.yaml").write_text(MAPS.replace("cluster: {workers: 2, threads: 1}", "retries: 0"))
+    words = [sys.executable, "-m", "geoseg", "run", str(place / "p.yaml"), "--out", str(place / "out"), "-q"]
+    full = subprocess.run(words, cwd=ROOT, preexec_fn=_small_files, capture_output=True, text=True, check=False)
+    assert full.returncode == 6 and full.stderr.startswith("geoseg: DISK: ") and full.stderr.count("\n") == 1, full
+    assert not list((place / "out").rglob("mask.tif"))
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+    told = json.loads((place / "out/pipeline.json").read_text())["tasks"]
+    assert any(task["facts"]["blocks"]["resumed"] for task in told)
+    assert start("run", str(place / "p.yaml"), "--out", str(place / "undisturbed")).wait(500) == 0
+    assert same_bytes(place / "undisturbed", place / "out") == 4
+
+
+def _small_files() -> None:
+    """No file of this process may have more than 40 kB: a block has less, a map more."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
