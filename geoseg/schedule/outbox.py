@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import logging
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -138,14 +140,57 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Return nothing, which makes the redirection an error."""
 
 
+class _Cutter:
+    """Ends a connection when its time is over: a target that gives a byte now and then keeps to every time-out of a socket."""
+
+    def __init__(self) -> None:
+        self.sock: socket.socket | None = None
+        self.timer = threading.Timer(_PATIENCE, self.cut)
+        self.timer.daemon = True
+
+    def cut(self) -> None:
+        if self.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # of TLS too: what reads it finds the end
+
+    def timed(self, kind: type[http.client.HTTPConnection]) -> Any:
+        """The same kind of connection, whose time begins with it."""
+        cutter = self
+
+        class Timed(kind):  # type: ignore[valid-type, misc]
+            def connect(self) -> None:
+                cutter.timer.start()
+                self.timeout = _PATIENCE
+                super().connect()
+                cutter.sock = self.sock
+
+        return Timed
+
+
+def _opener(cutter: _Cutter) -> urllib.request.OpenerDirector:
+    class Http(urllib.request.HTTPHandler):
+        def http_open(self, req: urllib.request.Request) -> Any:
+            return self.do_open(cutter.timed(http.client.HTTPConnection), req)
+
+    class Https(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> Any:
+            return self.do_open(cutter.timed(http.client.HTTPSConnection), req)
+
+    return urllib.request.build_opener(_NoRedirect, Http, Https)
+
+
 def post(message: Message) -> None:
-    """Deliver to a webhook; URLError where it is not there or says no."""
+    """Deliver to a webhook; URLError, or another OSError, where it is not there, says no, or takes too long."""
     assert message.webhook is not None
     request = urllib.request.Request(
         message.webhook, message.body.encode(), {"Content-Type": "application/json", "User-Agent": "geoseg"}
     )
-    with urllib.request.build_opener(_NoRedirect).open(request, timeout=_PATIENCE) as answer:
-        answer.read(1)
+    cutter = _Cutter()
+    try:
+        with _opener(cutter).open(request, timeout=_PATIENCE):
+            pass
+    finally:
+        cutter.timer.cancel()
 
 
 def run(message: Message) -> None:
