@@ -9,28 +9,10 @@ import click
 
 from geoseg.cli import options
 from geoseg.cli.change_series import ONLY, compare_series, series_options
+from geoseg.cli.recode import Recode
 
 if TYPE_CHECKING:
     from geoseg.jobs.change import ChangeResult
-
-
-class Recode(click.types.StringParamType):
-    """Classes to names, ``forest=tree,before:4=water``; a mapping."""
-
-    name = "recode"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the pairs."""
-        if not isinstance(value, str):
-            return value
-        table: dict[str, str] = {}
-        for item in value.split(","):
-            key, equals, target = (part.strip() for part in item.rpartition("="))
-            if not (equals and key and target):
-                self.fail(f"{item.strip()!r} is not CLASS=NAME", param, ctx)
-            if table.setdefault(key, target) != target:
-                self.fail(f"{key} is recoded twice", param, ctx)
-        return table
 
 
 def map_options(command: options.Command) -> options.Command:

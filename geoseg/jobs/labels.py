@@ -71,7 +71,7 @@ def check_labels(settings: LabelSettings, scene: Scene) -> LabelReport:
     InputRefused
         Those of :func:`geoseg.train.data.labels.open_labels`; ``CLASSES``: more than 254 classes.
     """
-    names = _names(settings)
+    names = names_in(settings)
     if not 0 < len(names) <= _MOST:
         what = f"has {len(names)} classes, and 1 to {_MOST} can be checked"
         raise InputRefused.of("CLASSES", settings.path, what, "Name the field or band that holds classes")
@@ -96,17 +96,14 @@ def check_labels(settings: LabelSettings, scene: Scene) -> LabelReport:
     return LabelReport(where, scene.name, by_name, total / max(valid, 1), on_nodata, notes, tidy(found))
 
 
-def _names(settings: LabelSettings) -> dict[int | str, str]:
-    """Codes or words of the file, and what they are called."""
+def names_in(settings: LabelSettings, *, coded: bool = True) -> dict[int | str, str]:
+    """Codes or words of the file, and what they are called; ``coded``: with the code before the name."""
     if is_vector(settings.path):
         return {word: word for word in words_of(settings)}
     raster = open_classes(settings.path, band=settings.band, nodata=settings.nodata, assume_crs=settings.assume_crs)
     occurring = _occurring(raster)
-    return {value: _named(value, raster.legend.names[value]) for value in raster.legend.values if value in occurring}
-
-
-def _named(value: int, name: str) -> str:
-    return name if name == str(value) else f"{value} {name}"
+    names = {value: name for value, name in raster.legend.names.items() if value in occurring}
+    return {value: f"{value} {name}" if coded and name != str(value) else name for value, name in names.items()}
 
 
 def _occurring(raster: Any) -> set[int]:
