@@ -182,8 +182,9 @@ def _write(out: Path, codes: Disagreement, tally: Tally, geobox: GeoBox, legend:
     """Polygons of the places with two classes."""
     rows, cols = np.nonzero(tally.total.confusion.counts)
     pairs = [(legend.values[i], legend.values[j]) for i, j in zip(rows.tolist(), cols.tolist(), strict=True) if i != j]
-    found = {
-        a * 256 + b: {"a_id": a, "a_name": legend.names[a], "b_id": b, "b_name": legend.names[b]} for a, b in pairs
+    names = legend.names
+    found: dict[int, dict[str, int | str]] = {
+        a * 256 + b: {"a_id": a, "a_name": names[a], "b_id": b, "b_name": names[b]} for a, b in pairs
     }
     regions = iter_polygons(codes, geobox, nodata=0)
     return write_polygons(out, regions, geobox, change_legend(legend, found), layer="disagreement", more=found)
