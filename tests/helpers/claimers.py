@@ -16,6 +16,7 @@ LEASE = timedelta(seconds=60)
 
 def claim_all(path: str, owner: str, count: int, work: float) -> None:
     with JobStore(path) as store:
+        store.check_in(owner, until=timedelta(hours=1))
         while len(store.history(limit=10_000, states=["done"])) < count:
             for slot in store.due():
                 lease = store.claim(slot.id, owner, lease=LEASE)

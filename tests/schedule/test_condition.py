@@ -73,8 +73,8 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
 
 
 def test_no_text_takes_long() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for text in ("transitions." + "a-" * 480, "classes." + "a " * 490, "changed.share > " + "1" * 900, '"' * 900):
         with pytest.raises(UsageError):
             Condition.parse(text)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1

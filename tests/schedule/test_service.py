@@ -289,8 +289,11 @@ def test_a_suspended_service_loses_its_run_and_two_never_write_at_once(tmp_path:
 
 def test_of_two_services_each_slot_is_run_by_one(tmp_path: Path) -> None:
     with JobStore(tmp_path / "jobs.db") as store:
-        outs = [add(store, tmp_path, f"job{i}", run={"seconds": 0.05}) for i in range(12)]
+        outs = [add(store, tmp_path, f"job{i}", ask=False, run={"seconds": 0.05}) for i in range(12)]
         both = [service(store.path, turn=0.01, parallel=2) for _ in range(2)]
+        until(lambda: len(store.services()) == 2)
+        for i in range(12):
+            store.ask(f"job{i}")
         until(lambda: all(e.slot.state == "done" for e in store.history()))
         for process in both:
             process.terminate()

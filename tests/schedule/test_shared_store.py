@@ -10,6 +10,7 @@ from pathlib import Path
 
 from geoseg.schedule.settings import JobSettings
 from geoseg.schedule.store import JobStore
+from tests.helpers.standin import until
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -34,9 +35,11 @@ def test_four_processes_never_run_one_slot_twice_nor_one_job_at_the_same_time(tm
     with JobStore(path) as store:
         for name in names:
             store.add(job(name))
-            for number in range(each):
+        services = [service(path, f"service {number}", len(names) * each, 0.01) for number in range(4)]
+        until(lambda: len(store.services()) == 4, 120)  # else one may have done all before the others are there
+        for number in range(each):
+            for name in names:
                 store.add_scene(name, str(number), [f"/p/{number}.tif"])
-    services = [service(path, f"service {number}", len(names) * each, 0.01) for number in range(4)]
     got = [ended(process) for process in services]
     runs = sorted((line for lines in got for line in lines), key=lambda line: line[2])
     assert sorted((name, key) for key, name, _, _ in runs) == sorted(
