@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from geoseg.errors import InputRefused
+from geoseg.raster.whole_netcdf import FAR, classic_end, hdf5_end
 
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {3: "H", 4: "I", 16: "Q"}
 _PLACES, _LENGTHS = (273, 324), (279, 325)  # of strips and of tiles
 _MOST_DIRECTORIES, _MOST_BYTES = 64, 64 << 20
-_FAR = 1 << 42  # beyond every file, and still a place that file systems let one seek
 
 
 def check_whole(path: str | Path) -> None:
-    """Refuse a TIFF or JPEG 2000 file that ends before its contents do; others are not looked into.
+    """Refuse a TIFF, JPEG 2000 or NetCDF file that ends before its contents do; others are not looked into.
 
     Raises
     ------
@@ -34,6 +34,10 @@ def check_whole(path: str | Path) -> None:
             needed = max(_tiff_ends(file, _ORDERS[head[:4]], big=b"+" in head[:4]), default=0)
         elif head[4:] == b"jP  ":
             needed = _boxes_end(file, size)
+        elif head == b"\x89HDF\r\n\x1a\n":
+            needed = hdf5_end(file)
+        elif head[:4] in (b"CDF\x01", b"CDF\x02"):
+            needed = classic_end(file, size)
     if needed > size:
         what = f"has {size} bytes, and what it speaks of ends at {needed}"
         raise InputRefused.of("CUT_OFF", path, what, "Copy or download it again")
@@ -44,7 +48,7 @@ def _tiff_ends(file: BinaryIO, order: str, *, big: bool) -> Iterator[int]:
     offset, count = struct.Struct(order + "IQ"[big]), struct.Struct(order + "HQ"[big])
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
     at, seen = _number(file, 8 if big else 4, offset), 0
-    yield (16 if big else 8) if at else _FAR
+    yield (16 if big else 8) if at else FAR
     while at and seen < _MOST_DIRECTORIES:
         seen += 1
         n = min(_number(file, at, count), 65535)
@@ -74,7 +78,7 @@ def _values(file: BinaryIO, order: str, what: tuple[int, int], inline: bytes) ->
         return ()
     data = inline[:length]
     if length > len(inline):
-        file.seek(min(struct.unpack(order + ("Q" if len(inline) == 8 else "I"), inline)[0], _FAR))
+        file.seek(min(struct.unpack(order + ("Q" if len(inline) == 8 else "I"), inline)[0], FAR))
         data = file.read(length)
     return struct.unpack(f"{order}{number}{_INTEGERS[kind]}", data) if len(data) == length else ()
 
@@ -98,6 +102,6 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
 
 
 def _number(file: BinaryIO, at: int, number: struct.Struct) -> int:
-    file.seek(min(at, _FAR))
+    file.seek(min(at, FAR))
     data = file.read(number.size)
     return int(number.unpack(data)[0]) if len(data) == number.size else 0

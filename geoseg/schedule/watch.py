@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from geoseg.errors import GeosegError, InputRefused
+from geoseg.raster.netcdf import is_netcdf
 from geoseg.raster.sniff import sniff
 from geoseg.raster.whole import check_whole
 from geoseg.schedule.command import Roots
@@ -136,6 +137,10 @@ def is_complete(arrival: Arrival, now: datetime, age: timedelta) -> bool:
         for path in arrival.files:
             if path.suffix.lower() in (".tif", ".tiff", ".jp2"):
                 sniff(path)
+                check_whole(path)
+            elif path.suffix.lower() == ".nc":
+                if not is_netcdf(path):
+                    raise InputRefused.of("FORMAT", path, "does not begin as NetCDF does", "Copy or download it again")
                 check_whole(path)
     except InputRefused as error:
         _say_once(f"is not taken (yet): {error}")
