@@ -182,8 +182,15 @@ def _images(sources: list[str], out: str, values: dict[str, Any]) -> None:
     from geoseg.jobs.compare_images import compare_images
     from geoseg.raster.scene import open_scene
 
-    _refuse(values, values.keys() - ImageSettings.model_fields.keys() - {*options.SCENE, "as_json"}, "with class maps")
+    _refuse(
+        values,
+        values.keys() - ImageSettings.model_fields.keys() - {*options.SCENE, "dates", "as_json"},
+        "with class maps",
+    )
     as_json = values.pop("as_json", False)
+    dates = values.pop("dates", (None, None))
+    if len(dates) != 2:
+        raise click.UsageError(f"--dates: {len(dates)} dates for two images")
     opened = {name: values.pop(name) for name in options.SCENE if name in values}
     values["connectivity"] = int(values["connectivity"])
     if "min_area" in values:
@@ -192,7 +199,7 @@ def _images(sources: list[str], out: str, values: dict[str, Any]) -> None:
         values["min_area"] = values["min_area"].others
     settings = ImageSettings.of(**values)
     with watched(out, quiet=options.quiet()) as report:
-        before, after = (open_scene(source, **opened) for source in sources)
+        before, after = (open_scene(path, date=date, **opened) for path, date in zip(sources, dates, strict=True))
         result = compare_images(before, after, out, settings=settings, on_progress=report)
     notes = result.record["notes"]
     click.echo(json.dumps(result.record) if as_json else "\n".join([*notes, result.statement, str(result.folder)]))

@@ -12,8 +12,8 @@ from geoseg.cli import options
 if TYPE_CHECKING:
     from geoseg.jobs.trajectory import TrajectoryResult
 
-ONLY = {"dates", "flicker", "errors", "stay", "fill_gaps"}
-"""Names of the options of :func:`series_options`."""
+ONLY = {"flicker", "errors", "stay", "fill_gaps"}
+"""Names of the options of :func:`series_options` that two maps have not."""
 _MOST = 12
 
 
@@ -38,7 +38,7 @@ def series_options(command: options.Command) -> options.Command:
         command,
         click.option(
             "--dates", type=options.names, metavar="DATE,...",
-            help="With three maps or more: of each map, 1985, 1985-07 or 1985-07-14; else what segment folders say.",
+            help="Of each map, 1985, 1985-07 or 1985-07-14; else what segment folders say.",
         ),
         click.option(
             "--flicker", is_flag=True,

@@ -194,19 +194,22 @@ allow_remote = click.option(
     "--allow-remote", is_flag=True, help="Allow http(s):// and s3:// scenes; without it nothing opens a socket."
 )
 time = click.option("--time", metavar="LABEL", help="Time step of a NetCDF file that has several.")
+date = click.option(
+    "--date", metavar="YYYY-MM-DD", help="When the scene was taken, where its files do not say it; UTC."
+)
 quality = click.option(
     "--quality", metavar="clouds|FILE:values=V,...|FILE:bits=B,...",
     help="Flags whose pixels become no data: the product's own clouds, or values or bits of a file or band.",
 )  # fmt: skip
 
 
-SCENE = ("bands", "nodata", "scale", "offset", "assume_crs", "quality", "time", "allow_remote")
+SCENE = ("bands", "nodata", "scale", "offset", "assume_crs", "quality", "time", "date", "allow_remote")
 """Names of the options of :func:`scene_options`."""
 
 
 def scene_options(command: Command) -> Command:
     """All that :func:`geoseg.raster.scene.open_scene` takes, see :data:`SCENE`."""
-    return stack(command, bands, nodata, scale, offset, assume_crs, quality, time, allow_remote)
+    return stack(command, bands, nodata, scale, offset, assume_crs, quality, time, date, allow_remote)
 
 
 before = click.option(
@@ -219,6 +222,7 @@ before_bands = click.option(
 before_time = click.option(
     "--before-time", metavar="LABEL", help="As --time, of the earlier date: two steps of one NetCDF file."
 )
+before_date = click.option("--before-date", metavar="YYYY-MM-DD", help="As --date, of the earlier date.")
 align = click.option(
     "--align", is_flag=True, help="Bring the later date onto the earlier one's grid, bilinear, where they differ."
 )
@@ -226,7 +230,7 @@ align = click.option(
 
 def date_options(command: Command) -> Command:
     """How the earlier of two dates is opened; see :func:`open_inputs`."""
-    return stack(command, before, before_bands, before_time, align)
+    return stack(command, before, before_bands, before_time, before_date, align)
 
 
 def open_inputs(scenes: Sequence[str], bundle: Bundle | None, given: dict[str, Any]) -> Scene:
@@ -235,7 +239,9 @@ def open_inputs(scenes: Sequence[str], bundle: Bundle | None, given: dict[str, A
     from geoseg.raster.pair import open_inputs as opened
 
     how = {name: given.pop(name) for name in SCENE}
-    earlier = Earlier(tuple(given.pop("before")), given.pop("before_bands"), given.pop("before_time"))
+    earlier = Earlier(
+        tuple(given.pop("before")), given.pop("before_bands"), given.pop("before_time"), given.pop("before_date")
+    )
     wanted = [band.name for band in bundle.bands] if bundle else []
     return opened(list(scenes), wanted, earlier=earlier, align=given.pop("align"), **how)
 

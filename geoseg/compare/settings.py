@@ -12,6 +12,7 @@ from geoseg.config import ClusterChoice, PerClass
 class ChangeSettings(ClusterChoice):
     """How maps of several dates are compared."""
 
+    dates: tuple[str, ...] = Field((), description="1985, 1985-07 or 1985-07-14 for both maps; none: what the maps say")
     align: bool = Field(False, description="warp AFTER (nearest) onto BEFORE's grid where the grids differ")
     recode: dict[str, str] = Field(
         {}, description="classes, by code or name, to names of the joined legend; before: or after: limits to one map"

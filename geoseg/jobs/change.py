@@ -7,7 +7,7 @@ transitions.csv -> (zones.csv) -> polygons -> item, page, run.json.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from geoseg.cluster.connect import ClusterSettings
 from geoseg.compare.blocks import BlockWork, Compared, find_small, tiles_of
 from geoseg.compare.change_legend import change_legend
+from geoseg.compare.dates import Dates
 from geoseg.compare.decide import Codes, Decider, Dropped, Rules
 from geoseg.compare.error_estimate import ErrorEstimate
 from geoseg.compare.errors_model import estimate_change
@@ -94,6 +95,8 @@ def change(
         ``CONFIDENCE``, ``PROBABILITIES``: what a rule needs is not there.
     Conflict
         ``EXISTS``, ``INPUT``: an output would replace a file.
+    UsageError
+        ``DATES``: ``dates`` are none, or not in order.
     """
     settings = ChangeSettings.either(settings, options)
     read = [source.path if isinstance(source, ClassRaster) else source for source in (before, after)]
@@ -104,9 +107,19 @@ def change(
                 before, after, align=settings.align, recode=settings.recode, band=settings.band, nodata=settings.nodata,
                 assume_crs=settings.assume_crs,
             )  # fmt: skip
+            pair = _dated(pair, settings.dates)
         cluster = cluster or ClusterSettings.of(settings, threads=settings.threads)
         made = _Run(pair, settings, folder, steps, cluster).go()
     return ChangeResult(Path(out), *made)
+
+
+def _dated(pair: Pair, dates: tuple[str, ...]) -> Pair:
+    """The maps with dates that were stated, in place of what they say themselves."""
+    if not dates:
+        return pair
+    labels = Dates.stated(dates, 2).labels
+    layers = tuple(replace(layer, datetime=label) for layer, label in zip(pair.maps.layers, labels, strict=True))
+    return Pair(replace(pair.maps, layers=layers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,8 @@ def _change(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
     if len(maps) != 2:
         what = "is one file, and change compares two maps"
         raise UsageError.of("INPUT", maps[0], what, "Leave input out, or name a step")
-    settings = ChangeSettings.of(**step.settings(**place.cluster, overwrite=place.overwrite) | place.files(task))
+    given = step.settings(**place.cluster, overwrite=place.overwrite) | place.files(task)
+    settings = ChangeSettings.of(**given | {"dates": step.dates or _days(task, maps)})
 
     def report(name: str, done: int, total: int) -> None:
         on_step(name, done, total, {})
@@ -149,6 +150,14 @@ def _change(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
     before, after = maps
     made = change(before, after, place.at(task), settings=settings, on_progress=report)
     return {"statement": made.statement, "notes": made.run.get("notes", [])}
+
+
+def _days(task: Task, maps: Sequence[Any]) -> tuple[str, ...]:
+    """The days of two scenes, where their maps say none themselves and they are in order."""
+    if len(task.scenes) != 2 or any((Path(made) / "item.json").exists() for made in maps):
+        return ()
+    days = tuple(scene.date.date().isoformat() for scene in task.scenes if scene.date)
+    return days if len(days) == 2 and days[0] < days[1] else ()
 
 
 def _sample(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:

@@ -27,11 +27,12 @@ Paths = str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What a command says of the earlier date alone: its files, their bands and their time step; empty: as of the later one."""
+    """What a command says of the earlier date alone: its files, bands, time step and date; empty: as of the later one."""
 
     files: tuple[str, ...] = ()
     bands: tuple[str, ...] | None = None
     time: str | None = None
+    date: str | None = None
 
     @property
     def said(self) -> bool:
@@ -85,10 +86,11 @@ def open_dates(
 ) -> Scene:
     """Open two scenes of one place as one; ``how`` is what :func:`geoseg.open_scene` takes, for both.
 
-    ``earlier`` may name other bands or another time step for ``before``. Raises what :func:`geoseg.open_scene` and
-    :func:`pair` do.
+    ``earlier`` may name other bands or another time step for ``before``; its date is never that of ``after``. Raises what
+    :func:`geoseg.open_scene` and :func:`pair` do.
     """
-    own = {name: value for name, value in (("bands", earlier.bands), ("time", earlier.time)) if value is not None}
+    said = {"bands": earlier.bands, "time": earlier.time}
+    own = {"date": earlier.date, **{name: value for name, value in said.items() if value is not None}}
     return pair(open_scene(before, **{**how, **own}), open_scene(after, **how), align=align)
 
 

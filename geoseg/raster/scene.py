@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from geoseg.errors import Conflict, InputRefused, UsageError
@@ -139,6 +140,7 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
     assume_crs: str | None = None,
     quality: str | None = None,
     time: str | None = None,
+    date: str | None = None,
     allow_remote: bool = False,
 ) -> Scene:
     """Describe a scene.
@@ -158,6 +160,8 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
         ``clouds`` (the product's own flags), ``none``, ``FILE:values=3,8,9``, ``FILE:bits=3,4``; for FILE also a band's name.
     time
         The time step of a NetCDF file that has several; the start of its label is enough when it is the only one.
+    date
+        When it was taken, ``2020-06-15`` or with a time of day (UTC where no offset is said), for files that do not say it.
     allow_remote
         Take http(s) and s3 addresses.
 
@@ -166,7 +170,7 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
     InputRefused
         The codes of :func:`geoseg.raster.admit.admit`, ``BANDS``, ``PRODUCT``, ``TIME``, ``QUALITY``, ``EXTENT``.
     UsageError
-        No path at all; ``--time`` for something other than NetCDF.
+        No path at all; ``--time`` for something other than NetCDF; ``DATE``: ``date`` is none.
     """
     names = [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if not names:
@@ -181,7 +185,7 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
         units=found.units,
         flags=(flags,) if flags else (),
         product=found.product,
-        datetime=found.datetime,
+        datetime=_moment(date) or found.datetime,
         notes=found.notes,
         allow_remote=allow_remote,
     )
@@ -192,6 +196,18 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
     scene = replace(scene, contents=tuple((path, _sample(path, driver, allow_remote)) for path, driver in paths_used))
     scene = fitted_to(scene, scene.bands)
     return scene.select(bands) if found.product and bands else scene
+
+
+def _moment(date: str | None) -> str | None:
+    """A stated date as products say theirs, in UTC."""
+    if date is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError:
+        raise UsageError.of("DATE", date, "is no date", "Write it like 2020-06-15 or 2020-06-15T10:20:00Z") from None
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _overridden(scene: Scene, nodata: float | None, scale: float | None, offset: float | None) -> Scene:

@@ -61,7 +61,17 @@ def test_what_does_not_fit_is_a_usage_error_of_one_line(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("option", ["--flicker", "--fill-gaps", "--errors=0.9", "--stay=0.9", "--dates=1990,2000"])
+@pytest.mark.parametrize("option", ["--flicker", "--fill-gaps", "--errors=0.9", "--stay=0.9"])
 def test_options_of_several_dates_are_none_of_two(maps, tmp_path: Path, option: str, capsys) -> None:
     assert run(["change", *maps[:2], str(tmp_path / "out"), option]) == 2
     assert "three maps or more" in capsys.readouterr().err
+
+
+def test_two_maps_have_the_dates_that_are_stated(maps, tmp_path: Path, capsys) -> None:
+    assert run(["change", *maps[:2], str(tmp_path / "out"), "--dates", "2019-06-11,2020-06-15"]) == 0
+    record = json.loads((tmp_path / "out/run.json").read_text())
+    assert [record[side]["datetime"] for side in ("before", "after")] == ["2019-06-11", "2020-06-15"]
+    times = json.loads((tmp_path / "out/item.json").read_text())["properties"]
+    assert (times["start_datetime"], times["end_datetime"]) == ("2019-06-11T00:00:00Z", "2020-06-15T00:00:00Z")
+    assert run(["change", *maps[:2], str(tmp_path / "no"), "--dates", "2020,2019"]) == 2
+    assert "DATES" in capsys.readouterr().err

@@ -174,3 +174,15 @@ def test_dates_the_wrong_way_round_are_told(tmp_path: Path) -> None:
     assert "wrong way round" in " ".join(pair(late, early).notes)
     assert pair(early, late).notes == ()
     assert pair(early, late).datetime == "1985-06-01T10:00:00Z/2020-01-01"
+
+
+def test_stated_dates_are_each_scene_s_own(tmp_path: Path) -> None:
+    a, b = (str(scene(tmp_path / f"{name}.tif", i)) for i, name in enumerate("ab"))
+    assert open_scene(b, date="2020-06-15").datetime == "2020-06-15T00:00:00Z"
+    assert open_scene(b, date="2020-06-15T12:30:00+02:00").datetime == "2020-06-15T10:30:00Z"
+    assert open_scene(b, date="2020-06-15").fingerprint == open_scene(b).fingerprint
+    two = open_inputs([a, b], BANDS, earlier=Earlier(date="2019-06-11"), date="2020-06-15")
+    assert two.datetime == "2019-06-11T00:00:00Z/2020-06-15T00:00:00Z"
+    assert open_inputs([a, b], BANDS, date="2020-06-15").datetime is None  # of the other nothing is known
+    with pytest.raises(UsageError, match="DATE: June"):
+        open_scene(b, date="June")
