@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,16 +100,16 @@ def _chosen(pipeline: Pipeline, given: dict[str, Any]) -> Pipeline:
 
 def _reporter(path: str | None) -> Callable[[TaskProgress], None] | None:
     """Lines for a file, and on a terminal a line for each task that ends."""
-    from geoseg.cluster.run import progress_file
+    from geoseg.cluster.run import note_progress, progress_file
 
     file = progress_file(Path(path)) if path else None
 
     def report(progress: TaskProgress) -> None:
         if file:
-            with file.open("a") as opened:
-                opened.write(progress.line() + "\n")
+            note_progress(file, progress.line())
         if progress.status not in ("running", "skipped") and not options.quiet():
-            click.echo(f"[{progress.tasks_done}/{progress.tasks}] {progress.task}: {progress.status}", err=True)
+            with suppress(OSError):  # a log on a full disk
+                click.echo(f"[{progress.tasks_done}/{progress.tasks}] {progress.task}: {progress.status}", err=True)
 
     return report
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from geoseg.cluster.journal import BlockStore, Receipt, missing
 from geoseg.cluster.pool import Pool
 from geoseg.errors import GeosegError, InputRefused, ResourceError, UsageError
 from geoseg.grid.blocks import Block
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,20 @@ def progress_file(path: Path) -> Path:
     return path
 
 
+def note_progress(path: Path, line: str) -> None:
+    """Append a line to a file of progress; where its disk does not take it the line is lost, and not the run."""
+    try:
+        with path.open("a") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        _say_once(f"{path}: progress cannot be written ({error.strerror or error})")
+
+
+@lru_cache(maxsize=64)
+def _say_once(text: str) -> None:
+    _log.warning("%s", text)
+
+
 def to_file(path: Path, also: Report | None) -> Report:
     """A report that appends one JSON line for each committed block to ``path``, and passes it on."""
     path = progress_file(path)
@@ -107,8 +125,7 @@ def to_file(path: Path, also: Report | None) -> Report:
     def write(progress: Progress) -> None:
         line: dict[str, Any] = {"step": progress.step, "done": progress.done, "total": progress.total}
         line |= {"mpx_per_s": round(progress.rate, 3), "seconds_left": round(progress.seconds_left, 1)}
-        with path.open("a") as file:
-            file.write(json.dumps({**line, **asdict(progress.receipt)}, sort_keys=True) + "\n")
+        note_progress(path, json.dumps({**line, **asdict(progress.receipt)}, sort_keys=True))
         if also:
             also(progress)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from geoseg.cluster.connect import ClusterSettings, connect
-from geoseg.cluster.run import progress_file
+from geoseg.cluster.run import note_progress, progress_file
 from geoseg.config import PolygonizeSettings
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox, Window
@@ -212,8 +212,7 @@ def _reported(trace_map: TraceMap, settings: PolygonizeSettings, report: Report 
         for done, strip in enumerate(trace_map(function, todo), start=1):
             yield strip
             if path:
-                with path.open("a") as file:
-                    file.write(json.dumps({"step": "polygonize", "done": done, "total": len(todo)}) + "\n")
+                note_progress(path, json.dumps({"step": "polygonize", "done": done, "total": len(todo)}))
             if report:
                 report(done, len(todo))
 

@@ -44,6 +44,13 @@ def test_a_pipeline_runs_is_skipped_and_says_so(tmp_path: Path, capsys: pytest.C
     assert {task["status"] for task in json.loads(capsys.readouterr().out)["tasks"]} == {"skip" + "ped"}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_progress_on_a_full_disk_fails_no_scene(tmp_path: Path) -> None:
+    place(tmp_path, dates=DATES[:1])
+    assert run(["run", str(tmp_path / "p.yaml"), "--out", str(tmp_path / "out"), "--progress", "/dev/full"]) == 0
+    assert list((tmp_path / "out").rglob("mask.tif"))
+
+
 def test_a_dry_run_tells_bytes_and_time_and_what_cannot_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place(tmp_path, dates=DATES[:2])
     (tmp_path / "scenes/s_20200105.tif").write_bytes(b"nonsense")
