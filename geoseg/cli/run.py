@@ -29,7 +29,7 @@ def _schema(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.command(
     epilog=options.example(
         "geoseg run pipelines/segment_scene.yaml --out out/",
-        "geoseg run pipelines/archive.yaml --dry-run",
+        "geoseg run pipelines/archive.yaml --dry-run --cost-page cost.html",
         "geoseg run --schema > pipeline.schema.json",
     )
 )
@@ -39,6 +39,10 @@ def _schema(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would run and what is done already, with bytes and time.")
 @click.option("--no-timing", is_flag=True, help="With --dry-run: leave out the time, for which a few chips are run.")
+@click.option(
+    "--cost-page", type=options.PATH, metavar="FILE",
+    help="With --dry-run: a page that says time and cost by workers and prices, which are chosen in it.",
+)  # fmt: skip
 @click.option(
     "--scene", "scenes", multiple=True, type=options.PATH, metavar="FILE",
     help="This scene in place of those that the file names; repeatable.",
@@ -71,10 +75,13 @@ def command(pipeline: str, out: str | None, dry_run: bool, as_json: bool, overwr
 
     made = _chosen(Pipeline.read(pipeline, roots=given["roots"] or None), given)
     target = out or made.name
+    if given["cost_page"]:
+        _check_cost_page(given["cost_page"], dry_run=dry_run, overwrite=overwrite)
     if dry_run:
         from geoseg.pipeline.forecast import forecast_pipeline
 
         found = forecast_pipeline(made, target, timing=not given["no_timing"])
+        _write_costs(made.name, found, given["cost_page"])
         click.echo(json.dumps(found.facts(), indent=2) if as_json else _planned(found))
         return
     from geoseg.pipeline.run import run_pipeline
@@ -96,6 +103,26 @@ def _chosen(pipeline: Pipeline, given: dict[str, Any]) -> Pipeline:
         name: str(Path(cluster[name]).absolute()) for name in names if name.startswith("tls") and name in cluster
     }
     return pipeline.with_cluster(**cluster) if cluster else pipeline
+
+
+def _check_cost_page(path: str, *, dry_run: bool, overwrite: bool) -> None:
+    """Before scenes are opened: that there is a dry run to tell of, and nothing that the page would replace unasked."""
+    from geoseg.errors import Conflict, UsageError
+
+    if not dry_run:
+        raise UsageError.of("OPTION", "--cost-page", "goes with --dry-run", "Add --dry-run")
+    if Path(path).is_dir():
+        raise UsageError.of("OUT", path, "is a folder", "Name a file for the page")
+    if Path(path).exists() and not overwrite:
+        raise Conflict.of("EXISTS", path, "exists", "Name another file, or add --overwrite")
+
+
+def _write_costs(name: str, found: Forecast, path: str | None) -> None:
+    if path:
+        from geoseg.pipeline.cost import cost_page
+        from geoseg.report.cost_page import write_cost_page
+
+        write_cost_page(path, cost_page(name, found))
 
 
 def _reporter(path: str | None) -> Callable[[TaskProgress], None] | None:

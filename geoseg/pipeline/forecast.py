@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,15 +21,21 @@ from geoseg.pipeline.settings import Pipeline
 from geoseg.pipeline.standing import standing
 from geoseg.pipeline.state import Record, read_state
 from geoseg.pipeline.steps import SegmentStep
+from geoseg.vector.threads import cores
 
 MPX_PER_S = {"filter": 8.0, "polygonize": 12.0, "area": 60.0, "change": 12.0, "sample": 25.0}
 """Megapixels a second of the steps that run no network, on two cores; with the start of each, :data:`START_S`."""
 START_S = 1.0
+BLOCK_S = 0.003
+"""What a client and a scheduler take for a block, at most: ``python -m bench.cluster``."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskForecast:
-    """What one task would take; None where that is not known. ``status``: ``run``, ``skipped``, or ``refused`` (``why``)."""
+    """What one task would take; None where that is not known. ``status``: ``run``, ``skipped``, or ``refused`` (``why``).
+
+    Of a map ``chips`` of ``chip_size`` in ``blocks``, ``chip_s`` seconds each on one worker.
+    """
 
     task: str
     step: str
@@ -38,14 +45,20 @@ class TaskForecast:
     write_bytes: int | None = None
     seconds: float | None = None
     pixels: int | None = None
+    chips: int | None = None
+    blocks: int | None = None
+    chip_size: int | None = None
+    chip_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """All tasks, in their order."""
+    """All tasks, in their order; ``measured``: on what the seconds of a chip were measured, and with how many workers."""
 
     folder: Path
     tasks: tuple[TaskForecast, ...]
+    workers: int = 1
+    measured: tuple[str, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -81,7 +94,21 @@ def forecast_pipeline(pipeline: Pipeline, out: str | Path, *, timing: bool = Tru
     scenes = find_scenes(pipeline.scenes, pipeline.paths, out=folder) if pipeline.scenes else ()
     tasks = tasks_of(pipeline, scenes)
     place = Place(pipeline, folder, {task.id: task for task in tasks}, cluster_of(pipeline))
-    return Forecast(folder, tuple(_Forecaster(place, read_state(folder), timing).all(tasks)))
+    forecaster = _Forecaster(place, read_state(folder), timing)
+    made = tuple(forecaster.all(tasks))
+    return Forecast(folder, made, max(pipeline.cluster.workers, 1), tuple(dict.fromkeys(forecaster.measured)))
+
+
+def segment_seconds(chips: int, blocks: int, chip_s: float, *, workers: int) -> float:
+    """Seconds of the blocks of a map: a worker takes whole blocks, and each block passes the scheduler."""
+    each = math.ceil(blocks / workers) * chips / blocks
+    return max(each * chip_s, blocks * BLOCK_S)
+
+
+def by_pixels(kind: str, pixels: int | None) -> float | None:
+    """Seconds of a step that runs no network; None for one whose rate is not known."""
+    rate = MPX_PER_S.get(kind)
+    return None if rate is None or pixels is None else round(START_S + pixels / 1e6 / rate, 1)
 
 
 class _Forecaster:
@@ -93,6 +120,7 @@ class _Forecaster:
         self.digests: dict[str, str] = {}
         self.made: dict[str, TaskForecast] = {}
         self.per_chip: dict[str, float] = {}
+        self.measured: list[str] = []
 
     def all(self, tasks: tuple[Task, ...]) -> Iterator[TaskForecast]:
         for task in tasks:
@@ -123,14 +151,13 @@ class _Forecaster:
         earlier = [
             r.seconds for r in self.records.values() if r.status == "done" and r.task.startswith(f"{task.step.name}/")
         ]
-        rate = MPX_PER_S.get(task.kind)
         if task.kind in ("report", "estimate"):
             return replace(found, read_bytes=0, write_bytes=0, seconds=START_S)
-        if pixels is None or rate is None:
+        if pixels is None or task.kind not in MPX_PER_S:
             return replace(found, seconds=median(earlier) if earlier else None)
         size = 2 if task.kind == "change" else 1
         written = pixels * size if task.kind in ("filter", "change") else 0
-        seconds = median(earlier) if earlier else round(START_S + pixels / 1e6 / rate, 1)
+        seconds = median(earlier) if earlier else by_pixels(task.kind, pixels)
         return replace(found, read_bytes=pixels * size, write_bytes=written, seconds=seconds, pixels=pixels)
 
     def segment(self, task: Task, found: TaskForecast) -> TaskForecast:
@@ -148,15 +175,21 @@ class _Forecaster:
         scene = fitted(open_inputs(task, self.place), bundle)
         plan = make_plan(scene, bundle, settings)
         rows, cols = plan.chips.shape
-        found = replace(found, read_bytes=plan.read_bytes, write_bytes=plan.write_bytes, pixels=rows * cols)
+        found = replace(
+            found, read_bytes=plan.read_bytes, write_bytes=plan.write_bytes, pixels=rows * cols,
+            chips=len(plan.chips), blocks=len(plan.grid), chip_size=plan.chips.chip_size,
+        )  # fmt: skip
         key = f"{bundle.digest} {task.step.name} {plan.chips.chip_size}"
         if self.timing and key not in self.per_chip:
-            self.per_chip[key] = forecast(scene, bundle, settings)["seconds_per_chip"]
+            timed = forecast(scene, bundle, settings)
+            self.per_chip[key] = timed["seconds_per_chip"]
+            self.measured.append(_ran_on(timed["choice"], settings.threads))
         if key not in self.per_chip:
             return found
-        each = self.per_chip[key] * (8 if settings.tta else 1) / max(settings.workers, 1)
-        written = rows * cols / 1e6 / MPX_PER_S["polygonize"]
-        return replace(found, seconds=round(START_S + each * len(plan.chips) + written, 1))
+        each = self.per_chip[key] * (8 if settings.tta else 1)
+        blocks = segment_seconds(len(plan.chips), len(plan.grid), each, workers=max(settings.workers, 1))
+        seconds = START_S + blocks + rows * cols / 1e6 / MPX_PER_S["polygonize"]
+        return replace(found, seconds=round(seconds, 1), chip_s=each)
 
     def pixels(self, task: Task) -> int | None:
         """Pixels of a task: those of what it is made of, where that is known; of a file or a scene, by opening it."""
@@ -173,6 +206,13 @@ class _Forecaster:
         except GeosegError:
             return None
         return rows * cols
+
+
+def _ran_on(choice: Mapping[str, Any], threads: int | None) -> str:
+    """Backend, precision, device and processors, in words."""
+    n = threads or cores()
+    where = choice["device"] if choice["device"] != "cpu" else f"{n} processor{'s' if n > 1 else ''}"
+    return f"{choice['backend']}, {choice['precision']}, {where}"
 
 
 def _why(record: Record | None, fresh: bool) -> str:
