@@ -10,6 +10,7 @@ them, so that innocents are cleared; one that was running when its worker died t
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import threading
 import time
@@ -37,6 +38,12 @@ R = TypeVar("R")
 
 IN_FLIGHT = 2 * (READ_AHEAD + 1)
 """Blocks a worker that the scheduler knows of: those at work, and enough behind them that no worker waits for us."""
+
+TOGETHER = 8
+"""Blocks are sent when one in so many of those that may be in flight is back, so that many go in one message."""
+
+MOST_TOGETHER = 1000
+"""Blocks in one message."""
 
 DEATHS = 3
 """A block that was at work when its worker died this often is given up."""
@@ -184,13 +191,13 @@ class DaskPool(Reached):
         allowed = room()
         quiet = time.monotonic()
         while True:
-            while len(flying) < allowed and (block := next(todo, None)) is not None:
-                key = f"{self._plugin}-{step}-{block.name}-{uuid.uuid4().hex[:8]}"
-                future = self._client.submit(
-                    plugin.work, self._plugin, step, block, key=key, pure=False, resources=self._resources
-                )
-                flying[key] = (future, block)
-                future.add_done_callback(done.put)
+            while len(flying) <= allowed - max(allowed // TOGETHER, 1):
+                some = list(itertools.islice(todo, min(allowed - len(flying), MOST_TOGETHER)))
+                if not some:
+                    break
+                for future, block in self._send(step, some):
+                    flying[str(future.key)] = (future, block)
+                    future.add_done_callback(done.put)
             if not flying:
                 return
             try:
@@ -205,6 +212,13 @@ class DaskPool(Reached):
             _, block = flying.pop(str(future.key))
             yield block, self._outcome(future)
             future.release()
+
+    def _send(self, step: str, blocks: list[Block]) -> Iterator[tuple[Future[Any], Block]]:
+        """Blocks to the scheduler in one message: one message for each costs it and the client four times as much."""
+        keys = [f"{self._plugin}-{step}-{block.name}-{uuid.uuid4().hex[:8]}" for block in blocks]
+        work = partial(plugin.work, self._plugin, step)
+        futures = self._client.map(work, blocks, key=keys, pure=False, resources=self._resources)
+        return zip(futures, blocks, strict=True)
 
     def _outcome(self, future: Future[Any]) -> Outcome:
         """None, or the error, of a finished block.

@@ -151,3 +151,17 @@ def test_what_a_dead_worker_took_with_it_is_done_again(tmp_path):
         assert list(pool.in_order(once, range(30))) == list(range(30))
         with pytest.raises(ResourceError, match="WORKER"):
             list(pool.in_order(os._exit, [1]))
+
+
+def test_blocks_go_to_the_scheduler_many_in_a_message(tmp_path, monkeypatch):
+    monkeypatch.setattr("geoseg.cluster.dask_pool.IN_FLIGHT", 64)
+    monkeypatch.setattr("geoseg.cluster.dask_pool.MOST_TOGETHER", 20)
+    grid, sent = BlockGrid(ChipGrid((32, 32 * 300), 32), 1), []
+    with connect(ClusterSettings(1)) as pool:
+        pool.install(Killer(str(tmp_path)))
+        send = pool._send
+        monkeypatch.setattr(pool, "_send", lambda step, blocks: (sent.append(len(blocks)), send(step, blocks))[1])
+        found = outcomes(pool, grid=grid)
+    assert len(found) == sum(sent) == 300 and not any(found.values())
+    assert all(4 <= size <= 20 for size in sent[:-1])  # the first 64 in four messages of at most 20
+    assert len(sent) < 300 / 8 + 4
