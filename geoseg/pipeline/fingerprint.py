@@ -25,7 +25,7 @@ _NOT_OF_IT = {*CLUSTER, *RUN, "id", "out", "incremental", "block_size", "device"
 
 
 class Contents:
-    """SHA-256 of files, in whole; computed once for each (path, size, time of modification) and kept in a file."""
+    """SHA-256 of files, in whole; computed once for each (path, size, times of change) and kept in a file."""
 
     def __init__(self, cache: Path) -> None:
         """Read what is known."""
@@ -66,13 +66,14 @@ class Contents:
         status, key = path.stat(), os.path.abspath(path)
         if not stat.S_ISREG(status.st_mode):
             raise InputRefused.of("NOT_A_FILE", path, "is no regular file", "Name a file or a folder")
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
+        # The time of change too: copying tools set that of modification back.
+        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
         known = self._used.get(key) or self._known.get(key)
-        if not (isinstance(known, list) and known[:3] == stamp):
+        if not (isinstance(known, list) and known[:-1] == stamp):
             with path.open("rb") as file:
                 known = [*stamp, hashlib.file_digest(file, "sha256").hexdigest()]
         self._used[key] = known
-        return str(known[3])
+        return str(known[-1])
 
 
 def digest_of(task: Task, pipeline: Pipeline, contents: Contents, sources: Mapping[str, str], folder: Path) -> str:

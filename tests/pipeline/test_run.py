@@ -46,6 +46,22 @@ def test_what_is_done_is_skipped_until_its_scene_settings_or_files_change(tmp_pa
     assert [call.partition("/")[0] for call in areas.calls] == ["area"] * 3
 
 
+def test_a_scene_that_changes_in_place_with_its_time_set_back_is_seen(tmp_path: Path) -> None:
+    pipeline, out = place(tmp_path, CHAIN), tmp_path / "out"
+    _run(pipeline, out)
+    path = tmp_path / "scenes/s_20200301.tif"
+    before = path.stat()
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    do = Writer()
+    _run(pipeline, out, do)
+    assert do.calls == ["segment/s_20200301", "area/s_20200301", "change/s_20200201_to_s_20200301"]
+
+
 def test_a_scene_that_comes_later_runs_alone(tmp_path: Path) -> None:
     pipeline, out, do = place(tmp_path, CHAIN), tmp_path / "out", Writer()
     _run(pipeline, out)
