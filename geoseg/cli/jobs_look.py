@@ -140,7 +140,8 @@ def history_table(entries: Iterable[Entry], zones: dict[str, str]) -> str:
         slot, run = entry.slot, entry.run
         end = run and (run.ended or (entry.attempts[-1].heartbeat if entry.attempts else None))
         took = _took((end - run.started).total_seconds()) if run and end else "-"
-        note = slot.note or next((a.message for a in reversed(entry.attempts) if a.message), "")
+        tried = entry.attempts[-1:] if slot.state == "done" else entry.attempts  # what failed before is no news then
+        note = slot.note or next((a.message for a in reversed(tried) if a.message), "")
         due = local(slot.due, zones.get(slot.job, "UTC"))
         rows.append((str(slot.id), slot.job, due, slot.state, took, str(len(entry.attempts)), note))
     return table(("slot", "job", "due", "state", "took", "tries", "note"), rows)

@@ -82,6 +82,20 @@ def test_jobs_are_listed_with_their_state(here: Path, capsys: Capture) -> None:
     assert told(capsys, "jobs", "show", "paused")["state"] == "idle"  # type: ignore[call-overload, index]
 
 
+def test_what_was_done_in_the_end_has_no_failure_beside_it(here: Path, capsys: Capture) -> None:
+    said(capsys, "jobs", "add", "now", "cover.yaml", "--retries", "1")
+    said(capsys, "jobs", "run", "now")
+    with JobStore(here / "jobs.db") as store:
+        for outcome, message, retry in (("failed", "it was killed", timedelta(0)), ("done", "", None)):
+            (slot,) = store.due()
+            lease = store.claim(slot.id, "test", lease=timedelta(seconds=60))
+            assert lease
+            store.finish(lease, outcome, message=message, retry_after=retry)  # type: ignore[arg-type]
+            line = said(capsys, "jobs", "history", "now").splitlines()[1]
+            state = "waiting" if outcome == "failed" else "done"
+            assert f" {state} " in line and ("killed" in line) == (outcome == "failed")
+
+
 def test_history_and_logs_tell_what_became_of_a_run(here: Path, capsys: Capture) -> None:
     said(capsys, "jobs", "add", "now", "cover.yaml")
     said(capsys, "jobs", "run", "now")
