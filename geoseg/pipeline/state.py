@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from geoseg.errors import Conflict, ResourceError
 from geoseg.jobs.outputs import HIDDEN
@@ -49,7 +50,7 @@ class State:
         self.folder = folder
         self.path = folder / HIDDEN / "tasks.jsonl"
         self.records: dict[str, Record] = {}
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
@@ -62,6 +63,14 @@ class State:
         ResourceError
             ``DISK``.
         """
+        try:
+            self._take()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _take(self) -> None:
         with disk_errors(self.folder):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path.parent / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -69,30 +78,36 @@ class State:
                 if os.name != "nt":
                     fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                os.close(self._lock)
                 what = "is in use by another run"
                 raise Conflict.of("LOCKED", self.folder, what, "Wait for it, or choose another folder") from None
             self.records = read_state(self.folder)
             lines = [_line(record) for record in self.records.values()]
             write_durable(self.path, *lines)
-            self._file = self.path.open("ab")
-        return self
+            self._file = self.path.open("ab", buffering=0)
 
     def __exit__(self, *exc: object) -> None:
         """Let the folder go."""
         if self._file is not None:
             self._file.close()
+            self._file = None
         if self._lock is not None:
             os.close(self._lock)
+            self._lock = None
 
     def note(self, record: Record) -> None:
         """Add what became of a task; on the disk when this returns."""
         assert self._file is not None
         self.records[record.task] = record
         with disk_errors(self.path):
-            self._file.write(_line(record))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            end = self._file.seek(0, os.SEEK_END)
+            line = memoryview(_line(record))
+            try:
+                while line:
+                    line = line[self._file.write(line) :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(end)  # half a line would stand before the next one
+                raise
 
 
 def stamps(run: Path, task: str) -> Files:
