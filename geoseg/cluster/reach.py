@@ -54,14 +54,13 @@ class Reached:
     def __exit__(self, *exc: object) -> None:
         """Close what was started; a scheduler that was only reached goes on without our tasks."""
         try:
+            if self._cluster is None and self._client.status == "running":
+                for name in list(self._plugins):
+                    self._forget(name)
+            with contextlib.suppress(TimeoutError):  # it goes on closing
+                self._client.close(timeout=2)
             if self._cluster is not None:
-                self._client.close(timeout=2)
                 start.close(self._cluster)
-            else:
-                if self._client.status == "running":
-                    for name in list(self._plugins):
-                        self._forget(name)
-                self._client.close(timeout=2)
         finally:
             self._held.close()
 

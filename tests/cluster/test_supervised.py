@@ -59,6 +59,7 @@ def test_both_workers_killed_twice_come_back_and_no_block_is_lost(tmp_path):
     assert {log.name for log in tmp_path.iterdir()} == {block.name for block in MANY}
 
 
+@pytest.mark.slow
 def test_workers_that_start_slower_than_dask_waits_come_back_all_the_same(tmp_path, monkeypatch):
     # Dask closes the nanny of a worker that is not back in time, for good; a busy machine's workers take that long.
     monkeypatch.setitem(start.CONFIG, "distributed.deploy.lost-worker-timeout", "50ms")
@@ -107,6 +108,15 @@ def test_workers_that_never_come_back_are_a_lost_cluster_in_bounded_time(tmp_pat
             for _, outcome in blocks:
                 assert outcome is None
         assert time.monotonic() - started < 60
+
+
+def test_workers_that_take_long_to_end_fail_nothing_that_is_done(tmp_path):
+    def late(self, timeout):
+        raise TimeoutError(f"timed out after {timeout} s.")
+
+    (tmp_path / "papers").mkdir()
+    start.close(type("Slow", (), {"close": late, "shared_temp_directory": str(tmp_path / "papers")})())
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_process_for_each_device_and_each_sees_its_own(tmp_path, monkeypatch):
