@@ -27,8 +27,16 @@ def settings(address: str) -> ClusterSettings:
     ("lines", "said"),
     [
         (["import geoseg", "geoseg.__version__ = '0.0.7'"], r"VERSIONS: tcp://.*geoseg 0\.0\.7 \(here "),
-        (["import geoseg.raster.env as env", "env.GDAL_VERSION = '2.4.0'"], r"VERSIONS: tcp://.*gdal 2\.4\.0 \(here "),
-        (["import sys", "sys.modules['geoseg'] = None"], "VERSIONS: tcp://.*cannot load geoseg"),
+        pytest.param(
+            ["import geoseg.raster.env as env", "env.GDAL_VERSION = '2.4.0'"],
+            r"VERSIONS: tcp://.*gdal 2\.4\.0 \(here ",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["import sys", "sys.modules['geoseg'] = None"],
+            "VERSIONS: tcp://.*cannot load geoseg",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["geoseg", "gdal", "none"],
 )
@@ -50,6 +58,7 @@ def test_versions_that_are_the_same_are_no_reason():
         check_versions(pool)
 
 
+@pytest.mark.slow
 def test_a_late_worker_of_another_version_is_refused_when_it_takes_a_block(tmp_path):
     scene, bundle = write_scene(tmp_path / "scene.tif"), pixel_bundle(tmp_path / "bundle")
     odd = preload(tmp_path / "odd.py", "import geoseg", "geoseg.__version__ = '0.0.7'")
@@ -92,6 +101,7 @@ def test_a_bundle_that_workers_do_not_see_is_uploaded_and_maps_the_same(tmp_path
     assert products(tmp_path / "over") == products(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_another_bundle_under_the_same_path_is_not_used(tmp_path):
     mine, theirs = pixel_bundle(tmp_path / "mine", seed=1), pixel_bundle(tmp_path / "theirs", seed=2)
     assert mine.digest != theirs.digest
@@ -105,6 +115,7 @@ def test_another_bundle_under_the_same_path_is_not_used(tmp_path):
             assert list(pool.keeps(lying).values()) == [mine.digest]
 
 
+@pytest.mark.slow
 def test_a_bundle_that_cannot_be_kept_is_said_so(tmp_path):
     bundle = pixel_bundle(tmp_path / "bundle")
     full = preload(

@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from geoseg.cli.main import run
 from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.errors import ClusterLost
+from geoseg.jobs.segment import segment
 from tests.helpers.certificates import signed
 from tests.helpers.daskprocesses import scheduler, worker
 from tests.helpers.pooljobs import Killer
@@ -77,23 +79,31 @@ def test_a_worker_of_another_authority_is_not_let_in(papers):
             connect(ClusterSettings(scheduler=served.address, patience=8, **right.settings)).__enter__()
 
 
-def test_the_command_line_maps_over_tls_as_it_does_alone_and_says_what_is_wrong_in_one_line(cluster, papers, tmp_path):
+@pytest.mark.slow
+def test_the_command_line_maps_over_tls_as_it_does_alone(cluster, papers, tmp_path):
     scene, bundle = write_scene(tmp_path / "scene.tif"), pixel_bundle(tmp_path / "bundle")
-    words = ["segment", scene, "--bundle", bundle.path, "--only", "mask", "--backend", "torch", "--precision", "fp32"]
-    right = papers["right"]
-    tls = ["--tls-ca", right.ca, "--tls-cert", right.cert, "--tls-key", right.key]
-    assert finish(start(*words[:2], tmp_path / "alone", *words[2:], "--workers", 0)) == (0, "")
-    assert finish(start(*words[:2], tmp_path / "over", *words[2:], "--scheduler", cluster, *tls)) == (0, "")
+    segment(scene, bundle, tmp_path / "alone", only="mask", backend="torch", precision="fp32")
+    words = ["segment", scene, tmp_path / "over", "--bundle", bundle.path, "--only", "mask", "--scheduler", cluster]
+    assert finish(start(*words, "--backend", "torch", "--precision", "fp32", *tls_words(papers["right"]))) == (0, "")
     assert products(tmp_path / "over") == products(tmp_path / "alone")
 
-    for more, code, said in [
-        (["--scheduler", "tcp://192.0.2.1:8786"], 2, "INSECURE"),
-        (["--scheduler", cluster], 2, "TLS"),
-        (["--scheduler", cluster, *tls[:4]], 2, "TLS"),
-        (["--slurm", "queue=a b", "--workers", "2"], 2, "SETTING"),
-        (["--slurm", "queue", "--workers", "2"], 2, "SETTING"),
+
+def test_what_is_wrong_is_said_in_one_line_before_anything_is_made(cluster, papers, tmp_path, capsys):
+    scene, bundle = write_scene(tmp_path / "scene.tif"), pixel_bundle(tmp_path / "bundle")
+    tls = tls_words(papers["right"])
+    for more, said in [
+        (["--scheduler", "tcp://192.0.2.1:8786"], "INSECURE"),
+        (["--scheduler", cluster], "TLS"),
+        (["--scheduler", cluster, *tls[:4]], "TLS"),
+        (["--slurm", "queue=a b", "--workers", "2"], "SETTING"),
+        (["--slurm", "queue", "--workers", "2"], "SETTING"),
     ]:
-        found, err = finish(start(*words[:2], tmp_path / "no", *words[2:], *more))
-        assert (found, err.count("\n")) == (code, 1), err
-        assert err.startswith(f"geoseg: {said}: ")
+        assert run(["segment", str(scene), str(tmp_path / "no"), "--bundle", bundle.path, *more]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"geoseg: {said}: ") and err.count("\n") == 1, err
         assert not (tmp_path / "no").exists()
+
+
+def tls_words(papers) -> list[str]:
+    """The three options."""
+    return ["--tls-ca", papers.ca, "--tls-cert", papers.cert, "--tls-key", papers.key]
