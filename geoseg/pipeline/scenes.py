@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import InputRefused, UsageError
-from geoseg.pipeline.paths import Paths
+from geoseg.pipeline.paths import Paths, is_address
 from geoseg.pipeline.settings import Scenes
 
 MOST_SCENES = 1_000_000
@@ -81,11 +81,22 @@ def _listed(scenes: Scenes, paths: Paths, out: Path | None) -> Iterable[SceneEnt
 
         return scenes_of_api(scenes.api, scenes)
     if scenes.paths:
-        groups = [(path,) if isinstance(path, str) else path for path in scenes.paths]
-        return [_of_files(tuple(paths.at(file) for file in group), scenes) for group in groups]
+        return _of_paths(scenes, paths)
     own = out and out.resolve()
     files = [file for file in _globbed(scenes, paths) if not (own and Path(file).resolve().is_relative_to(own))]
     return [_of_files((file,), scenes) for file in files]
+
+
+def _of_paths(scenes: Scenes, paths: Paths) -> Iterator[SceneEntry]:
+    """Files and product folders; of a STAC item its own files, with the date and the properties that it tells."""
+    from geoseg.pipeline.stac import scenes_of_catalog
+
+    for path in scenes.paths:
+        files = tuple(paths.at(file) for file in ((path,) if isinstance(path, str) else path))
+        if len(files) == 1 and files[0].lower().endswith((".json", ".geojson")) and not is_address(files[0]):
+            yield from scenes_of_catalog(Path(files[0]), scenes, paths)
+        else:
+            yield _of_files(files, scenes)
 
 
 def _globbed(scenes: Scenes, paths: Paths) -> list[str]:

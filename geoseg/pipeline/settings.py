@@ -50,7 +50,8 @@ class Scenes(Settings):
     """Which scenes there are: by one of paths, glob, table, catalog and api; and how their files are read."""
 
     paths: tuple[str | tuple[str, ...], ...] = Field(
-        (), description="files or product folders, each a scene; a list inside the list: one scene of several files"
+        (),
+        description="files, product folders or STAC items, each a scene; a list in the list: one scene of several files",
     )
     glob: str | tuple[str, ...] = Field((), description="patterns such as scenes/*.tif; ** goes through folders")
     table: str | None = Field(
@@ -79,8 +80,8 @@ class Scenes(Settings):
         if len(given) != 1:
             said = " and ".join(given) if given else "none of them"
             raise ValueError(f"give one of paths, glob, table, catalog and api, not {said}")
-        if self.assets and not (self.catalog or self.api):
-            raise ValueError("assets are of a catalog or api")
+        if self.assets and not (self.catalog or self.api or self.paths):
+            raise ValueError("assets are of STAC items: of a catalog, an api, or paths")
         if self.api and not self.allow_remote:
             raise ValueError("api asks the network: say allow_remote: true")
         return self
@@ -166,9 +167,9 @@ class Pipeline(Settings):
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cls.model_json_schema()}
 
     def with_scenes(self, files: Sequence[str]) -> Self:
-        """The same for these files or product folders, each a scene, in place of those that the file names."""
+        """The same for these files, product folders or STAC items, each a scene, in place of those that the file names."""
         how = self.scenes.opening if self.scenes else {}
-        kept = {"name": self.scenes.name, "date": self.scenes.date} if self.scenes else {}
+        kept = {n: getattr(self.scenes, n) for n in ("name", "date", "assets")} if self.scenes else {}
         return self._with(scenes=Scenes.of(paths=tuple(files), **how, **kept))
 
     def with_cluster(self, **chosen: Any) -> Self:

@@ -57,6 +57,8 @@ def fill(template: str, known: Known) -> str:
     """
     try:
         return _Names().vformat(template, (), known)
+    except UsageError:
+        raise
     except (ValueError, IndexError) as error:
         raise UsageError.of("TEMPLATE", template, f"is no template: {error}", "Write it like {scene.name}") from None
 

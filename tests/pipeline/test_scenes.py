@@ -13,7 +13,7 @@ import pytest
 from geoseg.errors import GeosegError, InputRefused, UsageError
 from geoseg.pipeline.paths import Paths
 from geoseg.pipeline.scenes import SceneEntry, find_scenes
-from geoseg.pipeline.settings import Scenes
+from geoseg.pipeline.settings import Pipeline, Scenes
 
 
 def _find(folder: Path, *, roots: tuple[Path, ...] | None = None, **values: Any) -> tuple[SceneEntry, ...]:
@@ -147,6 +147,22 @@ def test_a_local_catalog_gives_items_with_assets_dates_and_properties(tmp_path: 
     assert two.files == (str(top / "sub/two.tif"),) and two.bands is None
     (nir,) = _find(tmp_path, catalog="c/one/one.json", assets=("nir",))
     assert nir.files == (str(top / "one/nir.tif"),)
+
+
+def test_an_item_among_paths_is_its_own_files_with_what_it_tells_of_them(tmp_path: Path) -> None:
+    bands = {"red": _asset("./red.tif"), "nir": _asset("./nir.tif")}
+    path = _item(tmp_path / "c", "one", bands, **{"eo:cloud_cover": 3})
+    _touch(tmp_path, "s_20200101.tif")
+    _, one = _find(tmp_path, paths=("s_20200101.tif", "c/one/one.json"))
+    assert one == _find(tmp_path, catalog="c/one/one.json")[0] and one.name == "one" and one.date is not None
+    file = tmp_path / "p.yaml"
+    file.write_text("name: n\nbundle: b\nscenes: {catalog: c, assets: [nir]}\nsteps: [{step: segment}]\n")
+    watched = Pipeline.read(file).with_scenes([str(path)])  # as a service gives it
+    assert watched.scenes is not None
+    (nir,) = find_scenes(watched.scenes, watched.paths)
+    assert nir.files == (str(tmp_path / "c/one/nir.tif"),) and nir.properties == one.properties
+    with pytest.raises(InputRefused, match="ROOT"):
+        _find(tmp_path / "c", roots=(tmp_path / "c/two",), paths=("one/one.json",))
 
 
 @pytest.mark.parametrize(

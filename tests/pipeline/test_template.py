@@ -55,3 +55,9 @@ def test_whatever_is_filled_in_stays_below_the_folder(template: str, value: str)
 def test_the_nearest_name_is_said() -> None:
     with pytest.raises(UsageError, match=r"did you mean 'scene\.name'"):
         fill("{scene.nme}", KNOWN)
+
+
+def test_what_is_not_known_of_a_scene_is_said_once() -> None:
+    with pytest.raises(UsageError) as told:
+        fill_name("{scene.date:%Y}", {"scene.date": None})
+    assert str(told.value).count("TEMPLATE") == 1 and "not known of this scene" in str(told.value)
