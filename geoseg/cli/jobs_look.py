@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from geoseg.cli import options
+from geoseg.cli.tables import table
 
 if TYPE_CHECKING:
     from geoseg.schedule.store import JobStore
     from geoseg.schedule.values import Attempt, Entry
 
-_WIDEST = 72  # characters of a cell
 _LOOK = 0.5  # seconds between two looks at a log that grows
 _STATES = ("waiting", "running", "done", "part", "failed", "cancelled", "replaced", "skipped", "missed")
 slot_option = click.option("--slot", metavar="SLOT", help="By its number in the history, or its key; else the latest.")
@@ -121,16 +121,6 @@ def logs(name: str, follow: bool, store: str, as_json: bool, **which: Any) -> No
             click.echo(plain(text), nl=False)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their cells; no cell can steer the terminal, or is wider than a line bears but for the last."""
-    from geoseg.schedule.logs import plain
-
-    made = [tuple(head), *(tuple(" ".join(plain(cell).split()) for cell in row) for row in rows)]
-    made = [(*(_cut(cell) for cell in row[:-1]), row[-1]) for row in made]
-    wide = [max(map(len, column)) for column in zip(*made, strict=True)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in made)
-
-
 def history_table(entries: Iterable[Entry], zones: dict[str, str]) -> str:
     """Slots in lines."""
     from geoseg.schedule.told import local
@@ -198,7 +188,3 @@ def _said(key: str, value: object) -> str:
     if key in ("grace", "max_runtime"):
         return _took(float(str(value)))
     return f"{value} rule{'' if value == 1 else 's'}" if key == "notify" else str(value)
-
-
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= _WIDEST else f"{cell[: _WIDEST // 3]}…{cell[-(_WIDEST - _WIDEST // 3 - 1) :]}"

@@ -156,17 +156,13 @@ def _table(result: PipelineResult) -> str:
 
 def _planned(found: Forecast) -> str:
     """A line for each task that would run, and the sums."""
+    from geoseg.cli.tables import table
     from geoseg.report.words import duration, volume
 
-    wide = max((len(item.task) for item in found.tasks), default=4)
-    head = f"{'task':{wide}}  {'status':8}  {'read':>10}  {'write':>10}  {'time':>9}"
-    lines = [head]
+    rows = []
     for item in found.tasks:
-        figures = tuple("?" if size is None else volume(size) for size in (item.read_bytes, item.write_bytes))
-        seconds = "?" if item.seconds is None else duration(item.seconds)
-        if item.status != "run":
-            figures, seconds = ("", ""), ""
-        lines.append(
-            f"{item.task:{wide}}  {item.status:8}  {figures[0]:>10}  {figures[1]:>10}  {seconds:>9}  {item.why}".rstrip()
-        )
-    return "\n".join([*lines, found.statement])
+        figures = ["?" if size is None else volume(size) for size in (item.read_bytes, item.write_bytes)]
+        figures.append("?" if item.seconds is None else duration(item.seconds))
+        rows.append((item.task, item.status, *(figures if item.status == "run" else ("", "", "")), item.why))
+    numbers = ("read", "write", "time")
+    return f"{table(('task', 'status', *numbers, 'why'), rows, right=numbers)}\n{found.statement}"
