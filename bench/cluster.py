@@ -106,11 +106,15 @@ async def workers(scheduler: str, first: int, last: int, seconds: float) -> None
 
 
 async def scheduler(port: int) -> None:
-    """A scheduler, as ``dask scheduler`` starts one, that does not miss the heartbeats of what only seems to live."""
+    """A scheduler with the settings of docs/cluster.md, that does not miss the heartbeats of what only seems to live."""
     import dask
     from distributed import Scheduler
 
-    with dask.config.set({"distributed.scheduler.worker-ttl": None, "distributed.scheduler.work-stealing": False}):
+    settings = {
+        "distributed.scheduler.worker-ttl": None, "distributed.scheduler.work-stealing": False,
+        "distributed.scheduler.allowed-failures": 0, "distributed.admin.low-level-log-length": 10,
+    }  # fmt: skip
+    with dask.config.set(settings):
         async with Scheduler(host="127.0.0.1", port=port, dashboard=False) as made:
             await made.finished()
 

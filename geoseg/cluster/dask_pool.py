@@ -57,6 +57,7 @@ class DaskPool(Reached):
         super().__init__(begin, settings)
         self._name = f"geoseg-{uuid.uuid4().hex[:12]}"
         self._installed = 0
+        self._counted = 1
 
     def __enter__(self) -> Self:
         """Start or reach the cluster and see that a worker is there that can take the work."""
@@ -182,7 +183,9 @@ class DaskPool(Reached):
             yield block, ResourceError.of("WORKER", block.name, what, remedy)
 
     def _room(self) -> int:
-        return max(len(self._slots), 1) * IN_FLIGHT
+        """Blocks in flight; a scheduler that is too busy to answer has as many workers as when it last did."""
+        self._counted = len(self._slots) or self._counted
+        return self._counted * IN_FLIGHT
 
     def _fly(self, step: str, blocks: Iterable[Block], room: Callable[[], int]) -> Iterator[tuple[Block, Outcome]]:
         done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()

@@ -165,3 +165,11 @@ def test_blocks_go_to_the_scheduler_many_in_a_message(tmp_path, monkeypatch):
     assert len(found) == sum(sent) == 300 and not any(found.values())
     assert all(4 <= size <= 20 for size in sent[:-1])  # the first 64 in four messages of at most 20
     assert len(sent) < 300 / 8 + 4
+
+
+def test_a_scheduler_that_is_too_busy_to_answer_gets_as_many_blocks_as_before(monkeypatch):
+    with connect(ClusterSettings(2)) as pool:
+        room = pool._room()
+        assert room % 2 == 0
+        monkeypatch.setattr(pool, "_infos", dict)
+        assert pool._room() == room
