@@ -1,4 +1,3 @@
-import json
 import socket
 import threading
 import time
@@ -49,7 +48,7 @@ def test_a_target_that_drips_keeps_no_other_message(tmp_path: Path, monkeypatch:
     told = tmp_path / "told"
     with dripping() as url:
         box = Outbox(tmp_path / "logs")
-        box.put(LEASE, [Message("slow", "{}", url), Message("quick", json.dumps({}), None, ("touch", str(told), "--"))])
+        box.put(LEASE, [Message("slow", "{}", url), Message(str(told), "{}", None, ("touch",))])
         started = time.monotonic()
         box.send()
         until(told.exists, 20)

@@ -96,7 +96,7 @@ def test_retries_end_and_wait_longer_each_time(tmp_path: Path) -> None:
 def test_a_run_that_lasts_too_long_is_ended_also_when_it_is_deaf_with_all_it_started(tmp_path: Path) -> None:
     with JobStore(tmp_path / "jobs.db") as store:
         run = {"blocks": 1, "seconds": 300, "deaf": True, "helper": True}
-        out = add(store, tmp_path, run=run, max_runtime=0.5, retries=3)
+        out = add(store, tmp_path, run=run, max_runtime=3, retries=3)
         assert once(store, ServiceSettings(turn=0.02, grace=timedelta(seconds=1))).states == {"failed": 1}
         assert "TIMEOUT" in entry(store).attempts[0].message
         until(lambda: not lives(int((out / "helper").read_text())))
