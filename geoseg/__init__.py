@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from geoseg.model.bundle import Bundle, open_bundle
     from geoseg.raster.pair import open_dates
     from geoseg.raster.scene import Scene, open_scene
-    from geoseg.train.synth.settings import SynthSettings
+    from geoseg.training.settings.job import TrainSettings
+    from geoseg.training.synth.settings import SynthSettings
 
 __all__ = [
     "AreaTable",
@@ -59,6 +60,7 @@ __all__ = [
     "SieveSettings",
     "SynthResult",
     "SynthSettings",
+    "TrainSettings",
     "TrajectoryResult",
     "TrajectorySettings",
     "area",
@@ -100,7 +102,8 @@ _HOME = {
     "SieveResult": "jobs.sieve",
     "SieveSettings": "config",
     "SynthResult": "jobs.synth",
-    "SynthSettings": "train.synth.settings",
+    "SynthSettings": "training.synth.settings",
+    "TrainSettings": "training.settings.job",
     "TrajectoryResult": "jobs.trajectory",
     "TrajectorySettings": "compare.trajectory_settings",
     "area": "jobs.area",

@@ -44,7 +44,7 @@ def check(labels: str, scenes: tuple[str, ...], output: str | None, overwrite: b
     from geoseg.jobs.labels import check_labels
     from geoseg.jobs.outputs import check_files
     from geoseg.raster.scene import open_scene
-    from geoseg.train.settings.data import LabelSettings
+    from geoseg.training.settings.data import LabelSettings
 
     target = Path(output) if output else None
     if target is not None:

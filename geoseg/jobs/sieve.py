@@ -72,7 +72,7 @@ def sieve(
     mask
         A class raster of any origin, or what :func:`geoseg.raster.classes.open_classes` gave.
     out
-        The GeoTIFF to write; ``.aux.xml`` and ``.qml`` come beside it.
+        The GeoTIFF to write; its sidecars come beside it.
     settings, options
         :class:`SieveSettings`, whole or as keywords: ``min_area=1000``, ``min_area={"water": 500}``, ``min_pixels=10``,
         ``connectivity=8``.

@@ -24,11 +24,11 @@ from geoseg.legend import Legend
 from geoseg.raster.files import complete_or_absent
 from geoseg.raster.tiles import usable_threads
 from geoseg.raster.write import RasterInfo, write_mask, write_raster
-from geoseg.train.synth.change import dates
-from geoseg.train.synth.land import Date
-from geoseg.train.synth.scene import NODATA, Landscape
-from geoseg.train.synth.settings import SynthSettings
-from geoseg.train.synth.spectra import BANDS, SCALE, legend
+from geoseg.training.synth.change import dates
+from geoseg.training.synth.land import Date
+from geoseg.training.synth.scene import NODATA, Landscape
+from geoseg.training.synth.settings import SynthSettings
+from geoseg.training.synth.spectra import BANDS, SCALE, legend
 from geoseg.vector.measure import AreaCounter
 
 STRIP = 32

@@ -26,18 +26,18 @@ from geoseg.jobs.package import (
 from geoseg.model.bundle import Bundle, BundleFacts, save_bundle
 from geoseg.model.contents import check_place
 from geoseg.model.scale import scale_logits
-from geoseg.train.augment.preview import write_preview
-from geoseg.train.checking.checks import check, refuse_unlabelled
-from geoseg.train.checking.finding import Finding, refuse_errors
-from geoseg.train.data.cells import cell_side, count_cells, count_parts
-from geoseg.train.data.digest import Dataset, dataset_digest
-from geoseg.train.data.labelled import open_labelled
-from geoseg.train.fitting.checkpoint import LOCK, take
-from geoseg.train.fitting.distributed import leads, team_of
-from geoseg.train.fitting.record import Keep
-from geoseg.train.settings.job import TrainSettings
-from geoseg.train.splits.split import Split, make_splits, whole
-from geoseg.train.trial import Data, OnStep, prepare, run_trial, samples_of, score_trial
+from geoseg.training.augment.preview import write_preview
+from geoseg.training.checking.checks import check, refuse_unlabelled
+from geoseg.training.checking.finding import Finding, refuse_errors
+from geoseg.training.data.cells import cell_side, count_cells, count_parts
+from geoseg.training.data.digest import Dataset, dataset_digest
+from geoseg.training.data.labelled import open_labelled
+from geoseg.training.fitting.checkpoint import LOCK, take
+from geoseg.training.fitting.distributed import leads, team_of
+from geoseg.training.fitting.record import Keep
+from geoseg.training.settings.job import TrainSettings
+from geoseg.training.splits.split import Split, make_splits, whole
+from geoseg.training.trial import Data, OnStep, prepare, run_trial, samples_of, score_trial
 
 log = logging.getLogger(__name__)
 

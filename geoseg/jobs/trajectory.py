@@ -163,7 +163,7 @@ def _names(out: Path, masks: Sequence[str]) -> tuple[str, ...]:
     except (OSError, ValueError, AttributeError, TypeError):
         left = []
     rasters = dict.fromkeys([*masks, *left])
-    return (*NAMES, *(name for mask in rasters for name in (mask, f"{mask}.aux.xml", f"{mask[:-4]}.qml")))
+    return (*NAMES, *(name for mask in rasters for name in (mask, *sidecars(mask))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,9 @@ FILES = {
     "report.html": "this page",
     "run.json": "provenance, settings, timings",
     "mask.qml": "colours and names for QGIS",
-    "mask.tif.aux.xml": "names and attribute table for GDAL, QGIS and ArcGIS",
+    "mask.tif.aux.xml": "names and attribute table for GDAL and QGIS",
+    "mask.tif.vat.dbf": "names, colours and attribute table for ArcGIS",
+    "mask.tif.vat.cpg": "the encoding of that table",
 }
 
 

@@ -38,7 +38,9 @@ FILES = {
     "report.html": "this page",
     "run.json": "provenance, settings, statistics, timings",
     "change.qml": "colours and names for QGIS",
-    "change.tif.aux.xml": "names and attribute table for GDAL, QGIS and ArcGIS",
+    "change.tif.aux.xml": "names and attribute table for GDAL and QGIS",
+    "change.tif.vat.dbf": "names, colours and attribute table for ArcGIS",
+    "change.tif.vat.cpg": "the encoding of that table",
 }
 METHODS = {"irmad": "IR-MAD", "cva": "change vectors"}
 _RULES = {

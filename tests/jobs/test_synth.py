@@ -14,7 +14,7 @@ import geoseg
 from geoseg.errors import Conflict, UsageError
 from geoseg.jobs import synth as job
 from geoseg.raster.classes import open_classes
-from geoseg.train.synth.spectra import BANDS, legend
+from geoseg.training.synth.spectra import BANDS, legend
 
 SMALL = {"size": (90, 130), "seed": 1}
 
