@@ -21,6 +21,7 @@ from geoseg.raster.align import crs_name
 from geoseg.raster.env import gdal_env
 from geoseg.raster.files import complete_or_absent
 from geoseg.raster.scene import Scene, open_scene
+from geoseg.raster.sidecars import sidecars
 from geoseg.raster.tiles import usable_threads
 from geoseg.training.data.labelled import LabelledScene
 from geoseg.training.data.labels import open_labels
@@ -38,7 +39,7 @@ from geoseg.vector.measure import print_csv
 from geoseg.vector.zones import read_zones
 
 NAMES = (
-    "scores.json", "confusion.png", "reliability.png", "areas.csv", "errors.tif", "errors.tif.aux.xml", "errors.qml"
+    "scores.json", "confusion.png", "reliability.png", "areas.csv", "errors.tif", *sidecars("errors.tif"),
 )  # fmt: skip
 """What is left in the folder."""
 

@@ -35,6 +35,7 @@ from geoseg.jobs.steps import Report, Steps, workforce
 from geoseg.jobs.trajectory_products import NAMES, TrajectoryFacts, write_products
 from geoseg.jobs.trajectory_rasters import write_rasters, write_trajectory
 from geoseg.raster.classes import ClassRaster
+from geoseg.raster.sidecars import sidecars
 from geoseg.vector.threads import InOrder
 
 
