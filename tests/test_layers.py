@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "geoseg"
 # From the bottom up; packages of one set do not import each other.
 LAYERS = [
     {"errors"},
-    {"legend", "config"},
+    {"legend", "config", "loopback"},
     {"grid"},
     {"raster"},
     {"model"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"training", "report"},
     {"cluster"},
     {"jobs"},
-    {"pipeline"},
+    {"pipeline", "view"},
     {"schedule"},
     {"cli"},
 ]
@@ -47,11 +47,11 @@ ROOMS = {
     "geopandas": {"vector", "compare", "accuracy", "training", "report"},
     "click": {"cli"},
     "cronsim": {"schedule"},
-    "tornado": {"schedule"},
+    "tornado": {"schedule", "loopback", "view"},
     "rich": {"cli"},
     "matplotlib": {"report", "training"},
     "jinja2": {"report"},
-    "PIL": {"report"},
+    "PIL": {"report", "view"},
 }
 
 HEAVY = {
