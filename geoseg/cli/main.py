@@ -42,6 +42,7 @@ VERBS = {
     "synth": "Synthetic scenes of which every pixel's class is known.",
     "labels": "Files of labels against their scenes, before training.",
     "bundle": "Look at a bundle, check it, take a model in, give one out.",
+    "doctor": "Whether this machine and this installation can do all that; what to do where not.",
 }
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
