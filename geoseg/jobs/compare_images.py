@@ -33,6 +33,7 @@ from geoseg.jobs.image_products import (
 )  # fmt: skip
 from geoseg.jobs.record import class_facts, grid_facts, now, run_id_of, write_record
 from geoseg.jobs.steps import Report, Steps, workforce
+from geoseg.jobs.whereabouts import layers_of
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.report.words import area, number, percent
 from geoseg.vector.measure import ClassArea
@@ -115,6 +116,8 @@ def compare_images(
         pair.scene.check_unchanged()
         record = _record(pair, settings, shift, fitted, decision) | _outcome(areas, decision, polygons, measured)
         record |= {"seconds": steps.seconds, "finished": now()}
+        for side, scene in zip(("before", "after"), scenes, strict=True):
+            record[side]["layers"] = layers_of(scene, out)
         with steps.timed("report"):
             write_told(folder, pair, measured, record, page=settings.only is None)
         write_record(folder, record)
