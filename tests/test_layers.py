@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "geoseg"
 
 # From the bottom up; packages of one set do not import each other.
 LAYERS = [
-    {"errors"},
+    {"errors", "notebook"},
     {"legend", "config", "loopback"},
     {"grid"},
     {"raster"},

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from geoseg.cluster.address import certificates, checked
 from geoseg.cluster.pool import LocalPool, Pool
+from geoseg.cluster.script import check_script
 from geoseg.config import ClusterChoice, SlurmChoice
 from geoseg.errors import ResourceError, UsageError
 
@@ -76,7 +77,8 @@ def connect(settings: ClusterSettings) -> Pool:
     ------
     UsageError
         A negative number of workers, or far more than the machine has processors; an address that is none, or may not be
-        talked to without TLS; certificates that are none; two kinds of clusters at once.
+        talked to without TLS; certificates that are none; two kinds of clusters at once. ``MAIN``: see
+        :func:`geoseg.cluster.script.check_script`.
     ResourceError
         CUDA was asked for on this machine and there is none.
     """
@@ -99,6 +101,7 @@ def connect(settings: ClusterSettings) -> Pool:
     if settings.slurm is not None:
         slurm = settings.slurm
         return DaskPool(lambda: start.slurm(slurm, settings.workers), settings)
+    check_script()
     most = max(_MOST_WORKERS, 8 * (_processors() or 1))
     if settings.workers > most:
         what = f"this machine can hold {most} worker processes"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,7 +52,7 @@ class TrainResult:
 
 
 def train(
-    settings: TrainSettings,
+    job: TrainSettings | Mapping[str, Any] | str | Path,
     out: str | Path,
     *,
     overwrite: bool = False,
@@ -63,8 +63,8 @@ def train(
 
     Parameters
     ----------
-    settings
-        See :class:`TrainSettings`.
+    job
+        A job file (YAML), :class:`TrainSettings`, or its keys as a mapping; paths in a file are relative to it.
     out
         The folder of the bundle. Beside card and weights it gets ``scores.json``, ``confusion.png``, ``reliability.png``,
         ``metrics.jsonl``, ``curves.png``, ``split.geojson``, ``split.png`` and ``findings.json``.
@@ -86,6 +86,7 @@ def train(
     InputRefused, UsageError
         Scenes, labels or settings cannot be used.
     """
+    settings = _settings_of(job)
     folder = Path(out)
     check_place(folder, overwrite=overwrite)
     data, splits, findings = survey(settings)
@@ -110,6 +111,12 @@ def train(
         bundle = save_bundle(folder, facts, weights=weights, sample=sample, beside=beside, overwrite=overwrite)
         shutil.rmtree(work, ignore_errors=True)
     return TrainResult(bundle, scores, findings)
+
+
+def _settings_of(job: TrainSettings | Mapping[str, Any] | str | Path) -> TrainSettings:
+    if isinstance(job, TrainSettings):
+        return job
+    return TrainSettings.of(**job) if isinstance(job, Mapping) else TrainSettings.read(job)
 
 
 def survey(settings: TrainSettings) -> tuple[Data, tuple[Split, ...], tuple[Finding, ...]]:

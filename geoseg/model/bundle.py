@@ -31,6 +31,7 @@ from geoseg.model.contents import check_contents, check_file, check_place, insid
 from geoseg.model.item import digest_of, to_item
 from geoseg.model.schema import check_item
 from geoseg.model.weights import PICKLES, encode_tensors, read_tensors
+from geoseg.notebook import shown
 from geoseg.raster.files import complete_or_absent
 
 __all__ = [
@@ -70,6 +71,12 @@ class Bundle:
     def id(self) -> str:
         """Name and digest for tags: ``name@sha256:<first 12>``."""
         return f"{self.name}@sha256:{self.digest[:12]}"
+
+    def _repr_html_(self) -> str:
+        """The bundle in a notebook: what it maps, how good it says it is, and a picture of its self-test."""
+        from geoseg.model.bundle_html import bundle_html
+
+        return shown(self, lambda: bundle_html(self))
 
 
 def open_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
