@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from geoseg.legend import Legend
-from geoseg.raster.rat import pam_xml, qml
+from geoseg.raster.qml import qml
+from geoseg.raster.rat import pam_xml
 from geoseg.raster.vat import ENCODING, vat_dbf
 
 
