@@ -17,7 +17,7 @@ from geoseg.raster.sidecars import sidecars
 
 LAST = "run.json"
 
-_PAGES = ("item.json", "report.html", LAST)
+_PAGES = ("scene.vrt", "project.qgz", "item.json", "report.html", LAST)
 COMPARISONS = {
     "change.tif": (
         "change.tif", *sidecars("change.tif"), "transitions.csv", "zones.csv", "polygons.gpkg", *_PAGES,

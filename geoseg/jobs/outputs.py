@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 NAMES = (
     "mask.tif", *sidecars("mask.tif"), "confidence.tif", "confidence.tif.aux.xml", "confidence.qml", "probabilities.zarr",
-    "polygons.gpkg", "areas.csv", "item.json", "report.html", "run.json",
+    "polygons.gpkg", "areas.csv", "scene.vrt", "project.qgz", "item.json", "report.html", "run.json",
 )  # fmt: skip
 """What a run leaves, in the order in which it appears."""
 

@@ -59,6 +59,12 @@ def sidecar_kinds(raster: str) -> dict[str, Kind]:
     }
 
 
+PROJECT_KINDS = {
+    "project": Kind("project.qgz", "Project for QGIS", "application/zip", ("metadata",), False),
+    "scene": Kind("scene.vrt", "The scene's files as one, for the project", "application/xml", ("metadata",), False),
+}
+"""The project of a run; its bytes depend on where the scene lies."""
+
 _KINDS = {
     "mask": Kind("mask.tif", "Class map", COG, ("data",)),
     "confidence": Kind("confidence.tif", "Confidence of the class, in percent", COG, ("data",)),
@@ -66,6 +72,7 @@ _KINDS = {
     "polygons": Kind("polygons.gpkg", "Polygons with areas", "application/geopackage+sqlite3", ("data",)),
     "areas": Kind("areas.csv", "Area of each class", "text/csv", ("data",)),
     **sidecar_kinds("mask.tif"),
+    **PROJECT_KINDS,
     "report": Kind("report.html", "Report", "text/html", ("metadata",), False),
     "run": Kind("run.json", "Provenance and timings", "application/json", ("metadata",), False),
 }
