@@ -37,6 +37,7 @@ VERBS = {
     "run": "A pipeline of these steps over many scenes, from a YAML file.",
     "jobs": "Pipelines on a schedule, or for new scenes: add, look, pause, history, logs.",
     "service": "The process that runs jobs when they are due, with a page to watch them.",
+    "view": "A run on a map in the browser: scene, classes, confidence, polygons, change.",
     "train": "Labelled scenes to a bundle, with its scores.",
     "evaluate": "How good a bundle is on a labelled scene: scores with intervals, map of errors.",
     "synth": "Synthetic scenes of which every pixel's class is known.",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from geoseg.cli import options
+from geoseg.cli.signals import stopped_by_signals
 
 if TYPE_CHECKING:
     from geoseg.schedule.service import ServiceSettings
@@ -74,7 +72,7 @@ def command(store: str, once: bool, page: str | None, **given: Any) -> None:
         raise click.UsageError("--page is of a service that stays, and --once ends")
     settings = settings_of(given)
     with ExitStack() as stack:
-        stop = stack.enter_context(_stopped_by_signals())
+        stop = stack.enter_context(stopped_by_signals())
         jobs = stack.enter_context(JobStore(store, create=not once))
         if page is not None:
             stack.enter_context(_served(jobs, page))
@@ -115,21 +113,3 @@ def _command(given: dict[str, Any]) -> Any:
     from geoseg.schedule.command import run_with
 
     return run_with(given["workers"], given["scheduler"])
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """Give an event that the two signals set; a second one ends the process at once, and the guards end the runs."""
-    asked = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for known in before:
-            signal.signal(known, signal.SIG_DFL)
-        asked.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,8 +1,9 @@
-"""Signals: SIGINT and SIGTERM end a run in order, with the exit code that says so; finished blocks stay."""
+"""Signals: SIGINT and SIGTERM end a run in order, with the exit code that says so, and a server, which is done then."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -48,6 +49,24 @@ def stoppable(where: str, remedy: str = "Finished blocks are kept; the same comm
         yield asked
     except _Stop as stopped:
         raise stopped.error from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[threading.Event]:
+    """Give an event that the two signals set; a second one ends the process at once."""
+    asked = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for known in before:
+            signal.signal(known, signal.SIG_DFL)
+        asked.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
