@@ -24,6 +24,7 @@ from geoseg.jobs.folder import COMPARISONS, run_folder
 from geoseg.jobs.image_products import (
     CHANGED,
     LEGEND,
+    places_of,
     write_change,
     write_directions,
     write_magnitudes,
@@ -115,7 +116,7 @@ def compare_images(
                 polygons = write_places(folder, settings, run) if settings.only is None else None
         pair.scene.check_unchanged()
         record = _record(pair, settings, shift, fitted, decision) | _outcome(areas, decision, polygons, measured)
-        record |= {"seconds": steps.seconds, "finished": now()}
+        record |= {"places": places_of(folder, pair), "seconds": steps.seconds, "finished": now()}
         for side, scene in zip(("before", "after"), scenes, strict=True):
             record[side]["layers"] = layers_of(scene, out)
         with steps.timed("report"):

@@ -10,6 +10,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from geoseg.grid.geobox import Window
+from geoseg.raster.classes import ClassRaster
 from geoseg.raster.env import gdal_env
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene
@@ -59,6 +60,14 @@ def read_overview(scene: Scene, *, max_side: int = 1024) -> tuple[NDArray[Any], 
         images.append(thin(image, window, step).copy())
         valids.append(thin(valid, window, step).copy())
     return np.concatenate(images, axis=1), np.concatenate(valids)
+
+
+def read_thin(raster: ClassRaster, *, max_side: int = 1024) -> NDArray[Any]:
+    """Every n-th pixel of a class raster, read strip by strip: the classes (rows, cols), :attr:`ClassRaster.nodata` without any."""
+    rows, cols = raster.geobox.shape
+    step = step_for(raster.geobox.shape, max_side)
+    windows = (Window(row, 0, min(_ROWS, rows - row), cols) for row in range(0, rows, _ROWS))
+    return np.concatenate([thin(np.asarray(raster.read(window)), window, step).copy() for window in windows])
 
 
 def read_mask_overview(path: str | Path, *, max_side: int = 1024) -> NDArray[np.uint8]:

@@ -88,7 +88,9 @@ def mask_picture(
     mask: Array, legend: Legend, key: str = "mask", title: str = "Class map", *, length: int = LENGTH
 ) -> Picture:
     """A class raster, uint8 (rows, cols), as a picture in the legend's colours; nodata is transparent."""
-    return Picture(key, title, bounded(lambda step: classes_uri(_thin(mask, step), legend.colours, legend.nodata), length))
+    return Picture(
+        key, title, bounded(lambda step: classes_uri(_thin(mask, step), legend.colours, legend.nodata), length)
+    )
 
 
 def percent_picture(
