@@ -12,7 +12,7 @@ from types import FrameType
 from geoseg.errors import UsageError
 
 _GUARDS = {"__name__", "parent_process", "current_process"}
-_REMEDY = 'Put the call below: if __name__ == "__main__":'
+_REMEDY = 'Let the script make the call only if __name__ == "__main__"'
 
 
 def check_script() -> None:

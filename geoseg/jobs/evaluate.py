@@ -88,6 +88,11 @@ def evaluate(
     settings, options
         :class:`EvaluateSettings`, whole or as keywords.
 
+    Returns
+    -------
+    EvaluateResult
+        ``scores``, as in ``scores.json``, and ``table()`` for a person.
+
     Raises
     ------
     Conflict
@@ -96,6 +101,13 @@ def evaluate(
         Those of :func:`geoseg.open_scene` and :func:`geoseg.training.data.labels.open_labels`; ``EMPTY``: no pixel to score.
     UsageError
         ``BOUNDARY``, ``LEGEND``, and those of :func:`geoseg.model.predict.choose`.
+
+    Examples
+    --------
+    >>> names = {1: "built", 3: "low vegetation", 4: "low vegetation", 5: "tree", 6: "water"}
+    >>> made = geoseg.evaluate("bundle", "scene.tif", "labels.tif", recode=names)
+    >>> made.scores["overall"]["overall_accuracy"]["value"] > 0.6
+    True
     """
     s = EvaluateSettings.either(settings, options)
     bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)

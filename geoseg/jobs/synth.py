@@ -64,12 +64,23 @@ def synth(
     settings, options
         :class:`SynthSettings`, whole or as keywords: ``size=8192``, ``dates=2``, ``seed=3``, ``change=0.05``.
 
+    Returns
+    -------
+    SynthResult
+        The files of scenes and truths, and between dates of the true transitions.
+
     Raises
     ------
     UsageError
         ``SIZE``, ``CRS``: not in metres. ``CHANGE``: more than the land can do.
     Conflict
         ``EXISTS``: the folder holds something, and is none of an earlier run that may be replaced.
+
+    Examples
+    --------
+    >>> made = geoseg.synth("synthetic", size=64, seed=3)
+    >>> made.truths[0].name
+    'truth.tif'
     """
     settings = SynthSettings.either(settings, options)
     out = Path(out)

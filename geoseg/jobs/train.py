@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ from geoseg.jobs.package import (
     temperatures_to_score,
 )
 from geoseg.model.bundle import Bundle, BundleFacts, save_bundle
-from geoseg.model.contents import check_place
+from geoseg.model.contents import PAGE, check_place
 from geoseg.model.scale import scale_logits
+from geoseg.notebook import shown
+from geoseg.report.bundle_content import report_of_bundle
+from geoseg.report.page import write_page
 from geoseg.training.augment.preview import write_preview
 from geoseg.training.checking.checks import check, refuse_unlabelled
 from geoseg.training.checking.finding import Finding, refuse_errors
@@ -50,6 +54,17 @@ class TrainResult:
     scores: dict[str, Any]
     findings: tuple[Finding, ...]
 
+    def _repr_html_(self) -> str:
+        """The bundle and its scores in a notebook."""
+
+        def made() -> str:
+            from geoseg.training.scoring.report import table
+
+            scores = f"<pre>{escape(table(self.scores))}</pre>" if self.scores else ""
+            return self.bundle._repr_html_() + scores
+
+        return shown(self, made)
+
 
 def train(
     job: TrainSettings | Mapping[str, Any] | str | Path,
@@ -67,7 +82,7 @@ def train(
         A job file (YAML), :class:`TrainSettings`, or its keys as a mapping; paths in a file are relative to it.
     out
         The folder of the bundle. Beside card and weights it gets ``scores.json``, ``confusion.png``, ``reliability.png``,
-        ``metrics.jsonl``, ``curves.png``, ``split.geojson``, ``split.png`` and ``findings.json``.
+        ``metrics.jsonl``, ``curves.png``, ``split.geojson``, ``split.png``, ``findings.json`` and ``report.html``.
     restart
         Drop what a stopped training left.
     on_step
@@ -85,6 +100,12 @@ def train(
         computed. ``CHECKPOINT``: what is left there is of another job. ``LOCKED``: another process makes it.
     InputRefused, UsageError
         Scenes, labels or settings cannot be used.
+
+    Examples
+    --------
+    >>> made = geoseg.train("job.yaml", "trained")
+    >>> made.bundle.name
+    'example'
     """
     settings = _settings_of(job)
     folder = Path(out)
@@ -109,6 +130,7 @@ def train(
         weights = scale_logits(last.network, last.weights, 1 / temperature.value)
         sample = self_test_sample(data, splits[0], facts)
         bundle = save_bundle(folder, facts, weights=weights, sample=sample, beside=beside, overwrite=overwrite)
+        write_page(folder / PAGE, report_of_bundle(bundle, beside))
         shutil.rmtree(work, ignore_errors=True)
     return TrainResult(bundle, scores, findings)
 

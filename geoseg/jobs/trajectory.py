@@ -81,6 +81,11 @@ def trajectory(
     cluster
         Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
+    Returns
+    -------
+    TrajectoryResult
+        The sequences by number, the transitions between dates, and ``run``, what ``run.json`` says.
+
     Raises
     ------
     UsageError
@@ -97,6 +102,13 @@ def trajectory(
     A date without data is none of the sequence: between a class before it and another one after it lies one change, at the
     date when the new class is first seen. The maps are read twice, with ``flicker`` three times. Memory: a few windows of
     all maps, 512 rows of numbers (it grows with the columns, not with the rows), and the table of sequences.
+
+    Examples
+    --------
+    >>> maps = ["land/truth_1.tif", "land/truth_2.tif"]
+    >>> made = geoseg.trajectory(maps, "years", dates=("2000", "2010"))
+    >>> len(made.steps)
+    1
     """
     settings = TrajectorySettings.either(settings, options)
     out = Path(out)

@@ -195,12 +195,23 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
     allow_remote
         Take http(s) and s3 addresses.
 
+    Returns
+    -------
+    Scene
+        A small value, which pickles; no file stays open.
+
     Raises
     ------
     InputRefused
         The codes of :func:`geoseg.raster.admit.admit`, ``BANDS``, ``PRODUCT``, ``TIME``, ``QUALITY``, ``EXTENT``.
     UsageError
         No path at all; ``--time`` for something other than NetCDF.
+
+    Examples
+    --------
+    >>> scene = geoseg.open_scene("scene.tif")
+    >>> scene.geobox.shape, len(scene.bands)
+    ((246, 489), 5)
     """
     names = [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if not names:

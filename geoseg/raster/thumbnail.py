@@ -38,10 +38,11 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A ``data:`` address and what it shows."""
+    """A ``data:`` address, what it shows, and of a class raster the legend."""
 
     uri: str
     caption: str
+    legend: Legend | None = None
 
 
 def scene_thumbnail(scene: Scene) -> Thumbnail | None:
@@ -71,7 +72,7 @@ def classes_thumbnail(path: str | Path, legend: Legend | None = None) -> Thumbna
         values = _decimated(dataset, [1], window, _fit(window.shape))[0]
     if legend is None:
         return None
-    return Thumbnail(classes_png(values, legend), "" if window == whole else _said(window, whole.shape))
+    return Thumbnail(classes_png(values, legend), "" if window == whole else _said(window, whole.shape), legend)
 
 
 def classes_png(values: NDArray[Any], legend: Legend) -> str:
