@@ -41,6 +41,7 @@ from geoseg.raster.env import gdal_env
 from geoseg.raster.overview import step_for
 from geoseg.raster.tiles import usable_threads
 from geoseg.report.change_figures import ChangeOverview
+from geoseg.report.qgis_run import write_change_project
 from geoseg.report.stage import Picture
 from geoseg.vector.coverage import coverage_of
 from geoseg.vector.polygonize import iter_polygons
@@ -90,7 +91,7 @@ class ChangeFacts:
 def write_products(
     facts: ChangeFacts, folder: Path, run: InOrder[Any, Any], steps: Steps, zones: Zones | None = None
 ) -> dict[str, Any]:
-    """Write all but the raster into ``folder``, and return the run's record."""
+    """Write all but the raster into ``folder``, which is hidden inside the run's, and return the run's record."""
     assert facts.transitions is not None
     write_transitions(folder / "transitions.csv", facts.transitions)
     zone_rows, polygons, page = None, None, facts.settings.only != "raster"
@@ -102,6 +103,8 @@ def write_products(
             polygons = _write_polygons(facts, folder, run)
     record = record_of(facts, zone_rows, polygons)
     changes = change_legend(facts.pair.legend, facts.transitions.codes())
+    if page:
+        write_change_project(folder, folder.parent, facts.pair, changes)
     write_change_item(folder, record, facts.pair.geobox, changes, page=page)
     if page:
         with steps.timed("report"):

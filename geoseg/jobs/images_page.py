@@ -16,6 +16,7 @@ from geoseg.raster.scene import Scene
 from geoseg.report.figures import make_overview, mask_picture
 from geoseg.report.images_content import FILES, ImagesOverview, images_pictures, magnitude_picture, report_of_images
 from geoseg.report.page import write_page
+from geoseg.report.qgis_scene import Seen
 from geoseg.report.stage import Picture, stage_of
 
 _LENGTH = 560_000
@@ -44,9 +45,9 @@ def write_images_page(
     write_page(page or folder / PAGE, report_of_images(record, legend, stage, files))
 
 
-def images_of(scene: Scene, bands: Sequence[str]) -> list[Picture]:
-    """Both images of a pair: ``scene`` has the bands of the earlier date, then those of the later one."""
-    image, valid = read_overview(scene)
+def images_of(seen: Seen, bands: Sequence[str]) -> list[Picture]:
+    """Both images of a pair: what was seen has the bands of the earlier date, then those of the later one."""
     nothing, n = np.zeros((1, 1), np.uint8), len(bands)
-    before, after = (make_overview(part, valid, bands, nothing) for part in (image[:n], image[n:]))
+    parts = seen.image[:n], seen.image[n:]
+    before, after = (make_overview(part, seen.valid, bands, nothing) for part in parts)
     return images_pictures(ImagesOverview(before, after))

@@ -20,7 +20,8 @@ from geoseg.errors import DoneInPart
 from geoseg.jobs.digest import Digests
 from geoseg.jobs.outputs import Outputs
 from geoseg.jobs.plan import Plan
-from geoseg.jobs.segment_page import scene_of, write_segment_page
+from geoseg.jobs.record import class_facts
+from geoseg.jobs.segment_page import picture_of, seen_of, write_segment_page
 from geoseg.jobs.settle import SettledMask
 from geoseg.jobs.told_places import confidence_facts
 from geoseg.jobs.whereabouts import layers_of
@@ -32,6 +33,8 @@ from geoseg.raster.files import write_durable
 from geoseg.raster.scene import Scene
 from geoseg.raster.write import RasterInfo, write_mask, write_raster
 from geoseg.report.item import ItemFacts, build_item, write_item
+from geoseg.report.qgis_run import confidence_qml, write_segment_project
+from geoseg.report.qgis_scene import Seen
 from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
 from geoseg.vector.polygonize import TraceMap, iter_polygons
 from geoseg.vector.regions import Regions
@@ -88,9 +91,11 @@ def write_products(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map:
     if settings.confidence:
         sure = _timed(facts, "confidence", lambda: _write_confidence(outputs, facts, mask))
     write_areas(out / "areas.csv", areas)
-    polygons = None
+    polygons = seen = None
     if settings.only != "mask":
         polygons = _timed(facts, "polygons", lambda: _write_polygons(outputs, facts, mask, trace_map))
+        seen = _timed(facts, "overview", lambda: seen_of(facts.scene))
+        write_segment_project(out, outputs.folder, facts.scene, facts.bundle.legend, seen)
     write_item(
         out / "item.json",
         build_item(
@@ -100,7 +105,7 @@ def write_products(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map:
     run = run_record(facts, areas, polygons, sure)
     run["scene"]["layers"] = layers_of(facts.scene, outputs.folder)
     if settings.only != "mask":
-        _timed(facts, "report", lambda: _write_report(outputs, facts, run))
+        _timed(facts, "report", lambda: _write_report(outputs, facts, run, seen))
     write_durable(out / "run.json", (json.dumps(run, indent=1, sort_keys=True) + "\n").encode())
     return run
 
@@ -132,6 +137,7 @@ def _write_confidence(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict
 
     info = RasterInfo("confidence, percent", tags=facts.tags)
     write_raster(outputs.staging / "confidence.tif", geobox, counted(), info=info)
+    (outputs.staging / "confidence.qml").write_text(confidence_qml(), encoding="utf-8")
     return confidence_facts(counter, geobox, legend, mask.read)
 
 
@@ -148,8 +154,9 @@ def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map
     return {"count": count, "simplify_drift": drift}
 
 
-def _write_report(outputs: Outputs, facts: Facts, run: dict[str, Any]) -> None:
-    write_segment_page(outputs.staging, run, facts.bundle.legend, facts.scene.geobox, scene_of(facts.scene))
+def _write_report(outputs: Outputs, facts: Facts, run: dict[str, Any], seen: Seen | None) -> None:
+    picture = picture_of(facts.scene, seen)
+    write_segment_page(outputs.staging, run, facts.bundle.legend, facts.scene.geobox, picture)
 
 
 def _inputs(scene: Scene) -> list[str]:
@@ -191,6 +198,7 @@ def run_record(
             "failed": dict(sorted(facts.failed.items())),
         },
         "seams": asdict(facts.seams) if facts.seams else None,
+        "classes": class_facts(facts.bundle.legend),
         "areas": [asdict(row) for row in areas],
         "confidence": confidence,
         "polygons": polygons["count"] if polygons else None,

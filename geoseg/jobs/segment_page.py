@@ -19,6 +19,7 @@ from geoseg.report.content import report_of_run
 from geoseg.report.estimate_content import Estimated
 from geoseg.report.figures import make_overview, mask_picture, percent_picture, scene_picture
 from geoseg.report.page import write_page
+from geoseg.report.qgis_scene import Seen
 from geoseg.report.stage import Picture, Stage, stage_of
 
 MASK, CONFIDENCE = "mask.tif", "confidence.tif"
@@ -47,13 +48,24 @@ def write_segment_page(
 
 
 def scene_of(scene: Scene) -> Picture | None:
-    """A picture of the scene; None where its pixels cannot be read (their blocks are named as failed)."""
+    """A picture of the scene; None where its pixels cannot be read."""
+    return picture_of(scene, seen_of(scene))
+
+
+def seen_of(scene: Scene) -> Seen | None:
+    """The scene, small; None where its pixels cannot be read (their blocks are named as failed)."""
     try:
-        image, valid = read_overview(scene)
+        return Seen(*read_overview(scene))
     except InputRefused:
         return None
+
+
+def picture_of(scene: Scene, seen: Seen | None) -> Picture | None:
+    """A picture of what was seen of a scene."""
+    if seen is None:
+        return None
     names = [band.name for band in scene.bands]
-    return scene_picture(make_overview(image, valid, names, np.zeros((1, 1), np.uint8)))
+    return scene_picture(make_overview(seen.image, seen.valid, names, np.zeros((1, 1), np.uint8)))
 
 
 def _stage(folder: Path, run: Mapping[str, Any], legend: Legend, geobox: GeoBox, scene: Picture | None) -> Stage | None:

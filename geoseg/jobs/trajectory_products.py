@@ -39,8 +39,10 @@ from geoseg.jobs.steps import Steps
 from geoseg.jobs.told_places import change_places
 from geoseg.jobs.trajectory_page import ends_of, write_trajectory_page
 from geoseg.jobs.trajectory_told import said_of
+from geoseg.raster.classes import MOST_CLASSES, open_classes
 from geoseg.raster.overview import step_for
 from geoseg.report.item import write_item
+from geoseg.report.qgis_run import write_trajectory_project
 from geoseg.report.trajectory_item import FILES, build_trajectory_item
 from geoseg.vector.measure import write_csv
 
@@ -141,12 +143,22 @@ def write_products(facts: TrajectoryFacts, folder: Path, steps: Steps) -> dict[s
     with steps.timed("tables"):
         _write_tables(facts, folder)
     record, page = record_of(facts), facts.settings.only != "raster"
+    if page:
+        _write_project(facts, folder)
     write_item(folder / ITEM, build_trajectory_item(record, facts.maps.geobox, folder, pending=pending(page=page)))
     if page:
         with steps.timed("report"):
             _write_page(facts, folder, record)
     write_record(folder, record)
     return record
+
+
+def _write_project(facts: TrajectoryFacts, folder: Path) -> None:
+    """``folder`` is hidden inside the run's."""
+    few = len(facts.trajectories) <= MOST_CLASSES
+    legend = open_classes(folder / "trajectory.tif").legend if few else None
+    dates = list(zip(facts.dates.labels, map(int, facts.dates.codes), strict=True))
+    write_trajectory_project(folder, folder.parent, facts.maps, dates=dates, masks=facts.masks, legend=legend)
 
 
 def record_of(facts: TrajectoryFacts) -> dict[str, Any]:

@@ -105,6 +105,7 @@ FILES = {
     "item.json": "STAC Item that describes these files",
     "report.html": "this page",
     "run.json": "provenance, settings, timings",
+    "project.qgz": "project for QGIS: all layers in groups, with names and colours",
     "change.qml": "colours and names for QGIS",
     "change.tif.aux.xml": "names and attribute table for GDAL and QGIS",
     "change.tif.vat.dbf": "names, colours and attribute table for ArcGIS",

@@ -40,6 +40,8 @@ FILES = {
     "item.json": "STAC Item that describes these files",
     "report.html": "this page",
     "run.json": "provenance, settings, statistics, timings",
+    "project.qgz": "project for QGIS: all layers in groups, with names and colours",
+    "scene.vrt": "both images as one, for the project",
     "change.qml": "colours and names for QGIS",
     "change.tif.aux.xml": "names and attribute table for GDAL and QGIS",
     "change.tif.vat.dbf": "names, colours and attribute table for ArcGIS",

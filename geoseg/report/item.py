@@ -68,6 +68,7 @@ PROJECT_KINDS = {
 _KINDS = {
     "mask": Kind("mask.tif", "Class map", COG, ("data",)),
     "confidence": Kind("confidence.tif", "Confidence of the class, in percent", COG, ("data",)),
+    "confidence_style": Kind("confidence.qml", "Style of the confidence for QGIS", "application/xml", ("metadata",)),
     "probabilities": Kind("probabilities.zarr", "Probability of each class", "application/vnd+zarr", ("data",), False),
     "polygons": Kind("polygons.gpkg", "Polygons with areas", "application/geopackage+sqlite3", ("data",)),
     "areas": Kind("areas.csv", "Area of each class", "text/csv", ("data",)),

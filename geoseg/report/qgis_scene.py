@@ -40,8 +40,8 @@ class Seen:
     valid: NDArray[np.bool_]
 
 
-def scene_layer(scene: Scene, seen: Seen, home: Path, made: Path) -> Layer | None:
-    """The scene as a layer of a project that will stand in ``home``; None where QGIS cannot open its files.
+def scene_layers(scene: Scene, seen: Seen, home: Path, made: Path, *, dates: Sequence[str] = ("",)) -> dict[str, Layer]:
+    """The scene as a layer of a project that will stand in ``home``; none where QGIS cannot open its files.
 
     Addresses are left out: they may hold a key, and a project is to open without a network. So are NetCDF files, whose
     bands no GDAL file holds, and bands in another CRS than the scene's.
@@ -50,19 +50,26 @@ def scene_layer(scene: Scene, seen: Seen, home: Path, made: Path) -> Layer | Non
     ----------
     made
         The folder where files are made that will stand in ``home``: :data:`VRT` is written there where it is needed.
+    dates
+        One layer for each: of bands that begin with ``before_``, say; of an empty one, of the scene, of two dates the later.
     """
     there = [i for i, band in enumerate(scene.bands) if _opens(band, scene)]
     if not there:
-        return None
+        return {}
     bands = [scene.bands[i] for i in there]
-    shown = _shown([band.name for band in bands])
-    limits = [_limits(bands[k], seen.image[there[k]], seen.valid) for k in shown]
-    if all(band.path == bands[0].path and not band.warped for band in bands):
-        source, numbers = relative_source(bands[0].path, home), [bands[k].index for k in shown]
-    else:
+    alone = all(band.path == bands[0].path and not band.warped for band in bands)
+    if not alone:
         (made / VRT).write_text(vrt_xml(bands, scene.geobox, home), encoding="utf-8")
-        source, numbers = f"./{VRT}", [k + 1 for k in shown]
-    return Layer("scene", scene.name, source, scene.geobox, picture_pipe(numbers, limits))
+    source = relative_source(bands[0].path, home) if alone else f"./{VRT}"
+    layers = {}
+    for date in dates:
+        names = _names([band.name for band in bands], date)
+        if any(names):
+            shown = _shown(names)
+            limits = [_limits(bands[k], seen.image[there[k]], seen.valid) for k in shown]
+            pipe = picture_pipe([bands[k].index if alone else k + 1 for k in shown], limits)
+            layers[date] = Layer(f"scene{date}", date.strip("_") or scene.name, source, scene.geobox, pipe, not date)
+    return layers
 
 
 def vrt_xml(bands: Sequence[Band], geobox: GeoBox, home: Path) -> str:
@@ -89,13 +96,19 @@ def _opens(band: Band, scene: Scene) -> bool:
     return upright and band.grid.crs == scene.geobox.crs
 
 
+def _names(names: Sequence[str], date: str) -> list[str]:
+    """The bands of a date without it, the others empty."""
+    if not date:
+        return pictured(names)[0]
+    return [name.removeprefix(date).lower() if name.startswith(date) else "" for name in names]
+
+
 def _shown(names: Sequence[str]) -> list[int]:
-    """Places of the bands that are red, green and blue, or of one; of two dates the later one's."""
-    plain, _ = pictured(names)
+    """Places of the bands that are red, green and blue, or of one."""
     for wanted in _COMPOSITES:
-        if all(name in plain for name in wanted):
-            return [plain.index(name) for name in wanted]
-    return [next((i for i, name in enumerate(plain) if name), 0)]
+        if all(name in names for name in wanted):
+            return [names.index(name) for name in wanted]
+    return [next(i for i, name in enumerate(names) if name)]
 
 
 def _limits(band: Band, values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float]:
