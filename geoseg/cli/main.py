@@ -39,6 +39,7 @@ VERBS = {
     "run": "A pipeline of these steps over many scenes, from a YAML file.",
     "jobs": "Pipelines on a schedule, or for new scenes: add, look, pause, history, logs.",
     "service": "The process that runs jobs when they are due, with a page to watch them.",
+    "report": "The page of a run again: of a map, a change, a bundle or an estimate.",
     "view": "A run on a map in the browser: scene, classes, confidence, polygons, change.",
     "train": "Labelled scenes to a bundle, with its scores.",
     "evaluate": "How good a bundle is on a labelled scene: scores with intervals, map of errors.",

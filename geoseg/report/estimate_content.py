@@ -72,15 +72,13 @@ def estimated_of(table: Mapping[str, Any]) -> Estimated:
     return Estimated(tuple(shown), _figure(table["overall"]), max(ends, default=1.0), " ".join(notes))
 
 
-def report_of_estimate(table: Mapping[str, Any], *, name: str = "", files: Sequence[str] = ()) -> EstimateData:
+def report_of_estimate(table: Mapping[str, Any], *, files: Sequence[str] = ()) -> EstimateData:
     """Say what an estimate holds.
 
     Parameters
     ----------
     table
         The JSON of ``geoseg estimate``.
-    name
-        The samples' file, without folders.
     files
         Names of tables that lie beside the page.
     """
@@ -88,7 +86,7 @@ def report_of_estimate(table: Mapping[str, Any], *, name: str = "", files: Seque
     rows = table["classes"]
     square = len(rows) <= _MOST_SQUARE
     return EstimateData(
-        title=f"How right the map is: {name}" if name else "How right the map is",
+        title="How right the map is",
         subtitle=f"{number(_labelled(table))} labelled samples, {table['method']}",
         estimated=found,
         headlines=tuple(_headlines(table, found)),

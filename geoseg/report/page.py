@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from geoseg.raster.files import write_durable
 from geoseg.report.bundle_content import BundleData
@@ -28,7 +27,7 @@ _PAGES = {
 }  # fmt: skip
 _MOST_WARNINGS = 40
 _MOST_TEXT = 300
-"""Characters of one text: names of classes and files may be as long as someone likes."""
+"""Characters of one name: classes and files may be called as someone likes. Sentences have more, as templates say."""
 
 
 def write_page(path: str | Path, data: Data) -> None:
@@ -49,7 +48,7 @@ def render(template: str, data: Any, *, script: str = "", **values: Any) -> str:
     longest = max((seconds for _, seconds in data.steps), default=1.0)
     css = _asset("page.css")
     return _environment().get_template(template).render(
-        data=data, longest=longest, css=Markup(css), script=Markup(script), policy=_policy(css, script),
+        data=data, longest=longest, css=css, script=script, policy=_policy(css, script),
         most_warnings=_MOST_WARNINGS, **values,
     )  # fmt: skip
 
@@ -79,13 +78,12 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": number, "percent": percent, "duration": duration, "area": area, "interval": interval, "figure": figure,
-        "whole": Markup,
     }  # fmt: skip
     return environment
 
 
 def _short(value: Any) -> Any:
     """A text that someone made very long, cut; what is markup already stays whole."""
-    if isinstance(value, str) and not isinstance(value, Markup) and len(value) > _MOST_TEXT:
+    if isinstance(value, str) and not hasattr(value, "__html__") and len(value) > _MOST_TEXT:
         return value[:_MOST_TEXT] + "…"
     return value

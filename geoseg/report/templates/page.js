@@ -30,11 +30,13 @@
       choice.addEventListener("change", () => show(svg.querySelector(`.${choice.name}`), choice.value));
     for (const box of all("input[type=checkbox]", stage))
       box.addEventListener("change", () => document.documentElement.classList.toggle(box.name, box.checked === (box.name === "apart")));
-    const fit = () => {
-      const scale = 1 / (svg.getScreenCTM()?.a || 1);
-      for (const pin of all(".pin")) pin.setAttribute("transform", `scale(${scale})`);
-    };
+    const drawings = all("svg", stage);
+    const size = (scale) => all(".pin").forEach((pin) => pin.setAttribute("transform", `scale(${scale})`));
+    const fit = () => size(width / (drawings.find((one) => one.getBoundingClientRect().width)?.getBoundingClientRect().width || width));
     addEventListener("resize", fit);
+    addEventListener("beforeprint", () => size(2));
+    addEventListener("afterprint", fit);
+    stage.addEventListener("change", fit);
     draw();
     fit();
   }
