@@ -67,7 +67,7 @@ def pictures_of_change(
     for side, layer in zip(("before", "after"), sides, strict=False):
         if layer.placed.offset == (0, 0) and layer.placed.source.shape == tuple(record["grid"]["shape"]):
             found = pictures_of(Path(layer.path).parent / PAGE).get("scene")
-            if found is not None:
-                uri = shrunk(found.uri, SCENE_LENGTH)
+            uri = shrunk(found.uri, SCENE_LENGTH) if found is not None else None
+            if found is not None and uri is not None:
                 made.append(Picture(f"{side}-scene", f"{side.title()}, {found.title}", uri, photo=True))
     return made

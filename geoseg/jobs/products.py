@@ -21,7 +21,7 @@ from geoseg.jobs.digest import Digests
 from geoseg.jobs.outputs import Outputs
 from geoseg.jobs.plan import Plan
 from geoseg.jobs.record import class_facts
-from geoseg.jobs.segment_page import picture_of, seen_of, write_segment_page
+from geoseg.jobs.segment_page import pictures_of_scene, seen_of, write_segment_page
 from geoseg.jobs.settle import SettledMask
 from geoseg.jobs.told_places import confidence_facts
 from geoseg.jobs.whereabouts import layers_of
@@ -155,8 +155,8 @@ def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map
 
 
 def _write_report(outputs: Outputs, facts: Facts, run: dict[str, Any], seen: Seen | None) -> None:
-    picture = picture_of(facts.scene, seen)
-    write_segment_page(outputs.staging, run, facts.bundle.legend, facts.scene.geobox, picture)
+    pictures = pictures_of_scene(facts.scene, seen)
+    write_segment_page(outputs.staging, run, facts.bundle.legend, facts.scene.geobox, pictures)
 
 
 def _inputs(scene: Scene) -> list[str]:

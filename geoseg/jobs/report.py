@@ -23,7 +23,7 @@ from geoseg.jobs.estimate import estimate
 from geoseg.jobs.images_page import write_images_page
 from geoseg.jobs.outputs import check_files
 from geoseg.jobs.record import PAGE, RECORD
-from geoseg.jobs.segment_page import MASK, scene_of, write_segment_page
+from geoseg.jobs.segment_page import EARLIER, MASK, SCENE, pictures_of_scene, seen_of, write_segment_page
 from geoseg.jobs.trajectory_page import write_trajectory_page
 from geoseg.legend import Legend, LegendClass
 from geoseg.model.bundle import open_bundle, read_beside
@@ -50,7 +50,7 @@ class _Request:
     folder: Path
     run: Mapping[str, Any]
     page: Path
-    scene: Picture | None = None
+    scenes: Sequence[Picture] = ()
     estimated: Estimated | None = None
 
     @property
@@ -119,7 +119,7 @@ def _of_run(folder: Path, page: Path, scene: Sequence[str | Path], samples: str 
         _refuse("a comparison", scene=scene)
     if samples is not None and write is _images:
         _refuse("a comparison of two images", samples=samples)
-    shown = _scene(scene, record) if scene else None
+    shown = _scene(scene, record) if scene else []
     told = _estimated(samples, folder, record) if samples is not None else None
     try:
         write(_Request(folder, record, page, shown, told))
@@ -134,11 +134,11 @@ def _of_run(folder: Path, page: Path, scene: Sequence[str | Path], samples: str 
 
 def _segment(asked: _Request) -> None:
     mask = open_classes(asked.folder / MASK)
-    scene = asked.scene or asked.before.get("scene")
-    if scene is None:
+    scenes = asked.scenes or [asked.before[key] for key in (SCENE, EARLIER) if key in asked.before]
+    if not scenes:
         log.warning("the page has no picture of the scene: no page is there to take it from; name it with --scene")
     legend = Legend(asked.legend.classes, mask.legend.nodata) if asked.run.get("classes") else mask.legend
-    write_segment_page(asked.folder, asked.run, legend, mask.geobox, scene, page=asked.page, estimated=asked.estimated)
+    write_segment_page(asked.folder, asked.run, legend, mask.geobox, scenes, page=asked.page, estimated=asked.estimated)
 
 
 def _change(asked: _Request) -> None:
@@ -238,14 +238,14 @@ def _estimated(samples: str | Path, folder: Path, record: Mapping[str, Any]) -> 
     return estimated_of(json.loads(table.to_json()))
 
 
-def _scene(files: Sequence[str | Path], record: Mapping[str, Any]) -> Picture | None:
-    """The picture of the scene as the run read it."""
+def _scene(files: Sequence[str | Path], record: Mapping[str, Any]) -> list[Picture]:
+    """The pictures of the scene as the run read it."""
     told = record.get("scene") or {}
     whole = open_scene([str(file) for file in files])
     scene: Scene = whole.select(told["bands"]) if told.get("bands") else whole
     if told.get("fingerprint") not in (None, scene.fingerprint):
         log.warning("%s is not the scene of the run, or has been written since", scene.name)
-    return scene_of(scene)
+    return pictures_of_scene(scene, seen_of(scene))
 
 
 def _beside(page: Path, other: Path) -> bool:

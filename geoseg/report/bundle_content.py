@@ -134,10 +134,9 @@ def _warnings(
 def _classes(bundle: Bundle, scores: Mapping[str, Any]) -> Iterator[ClassScores]:
     colours = {line.name: line.colour for line in legend_lines(bundle.legend)}
     for name, row in (scores.get("classes") or {}).items():
-        found = [figure_of(score, row.get(score) or {}) for score in _SCORED]
-        yield ClassScores(
-            str(name), colours.get(name, "#808080"), *found, int(row["label_pixels"]), int(row["mask_pixels"])
-        )
+        iou, f1, precision, recall = (figure_of(score, row.get(score) or {}) for score in _SCORED)
+        pixels = int(row["label_pixels"]), int(row["mask_pixels"])
+        yield ClassScores(str(name), colours.get(name, "#808080"), iou, f1, precision, recall, *pixels)
 
 
 def _confusion(scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,14 +58,17 @@ def estimated_of(table: Mapping[str, Any]) -> Estimated:
     """The lines of an estimate; ``table`` is the JSON of ``geoseg estimate``."""
     lines = [
         EstimateLine(
-            str(row["class_name"]), row["map_ha"], *(_figure(row[key]) for key in ("area_ha", "users", "producers")),
+            str(row["class_name"]), row["map_ha"], _figure(row["area_ha"]), _figure(row["users"]), _figure(row["producers"]),
             int(row["n_map"]), int(row["n_reference"]),
         )
         for row in table["classes"]
     ]  # fmt: skip
     lines.sort(key=lambda line: -max(line.area.value or 0.0, line.map_ha or 0.0))
     shown, hidden = lines[:MOST_LINES], lines[MOST_LINES:]
-    ends = [end for line in shown for end in (line.area.value, line.area.high, line.map_ha) if end]
+    drawn = [
+        line for line in shown if _is_change(line.name)
+    ] or shown  # what stayed is so much that no bar could be seen
+    ends = [end for line in drawn for end in (line.area.value, line.area.high, line.map_ha) if end]
     notes = [f"{area(table['covered_ha'])} of {area(table['total_ha'])} lie in strata with labelled samples."]
     if hidden:
         notes.append(f"{len(hidden)} smaller classes stand in the table of geoseg estimate.")
@@ -120,6 +123,12 @@ def _method(table: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "Intervals", table["interval"]
     yield "Finite population", table["correction"]
     yield "Areas", table["area_method"]
+
+
+def _is_change(name: str) -> bool:
+    """Whether a class is a transition, ``tree->bare``, and not what stayed, ``tree->tree``."""
+    before, arrow, after = name.partition("->")
+    return bool(arrow) and before != after
 
 
 def _labelled(table: Mapping[str, Any]) -> int:

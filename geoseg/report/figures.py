@@ -108,12 +108,15 @@ def scene_uri(overview: Overview, length: int = LENGTH) -> str:
     return _photo(picture, length)
 
 
-def shrunk(uri: str, length: int) -> str:
-    """A JPEG that is short enough, as it is; else of a lower quality and then smaller."""
+def shrunk(uri: str, length: int) -> str | None:
+    """A JPEG that is short enough, as it is; else of a lower quality and then smaller. None where it is no small picture."""
     if len(uri) <= length:
         return uri
-    with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as image:
-        return _photo(np.asarray(image.convert("RGB")), length)
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as image:
+            return _photo(np.asarray(image.convert("RGB")), length) if max(image.size) <= MAX_SIDE else None
+    except (OSError, ValueError):
+        return None
 
 
 def classes_uri(values: Array, colours: Mapping[int, Colour], nodata: int) -> str:

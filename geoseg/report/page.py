@@ -32,7 +32,7 @@ _MOST_TEXT = 300
 
 def write_page(path: str | Path, data: Data) -> None:
     """Write the page, complete or not at all; below 3 MB for any scene, since pictures, tables and texts are bounded."""
-    write_durable(path, render_page(data).encode("utf-8"))
+    write_durable(path, render_page(data).encode("utf-8", "replace"))
 
 
 def render_page(data: Data) -> str:

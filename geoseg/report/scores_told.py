@@ -41,8 +41,9 @@ class ScoresTold:
 
 def figure_of(name: str, told: Mapping[str, Any]) -> Figure:
     """One score as ``scores.json`` and cards have it."""
-    found = (told.get(key) for key in ("value", "low", "high", "largest_class"))
-    return Figure(_NAMES.get(name, name.replace("_", " ")), *(float(f) if _is_number(f) else None for f in found))
+    found = [told.get(key) for key in ("value", "low", "high", "largest_class")]
+    value, low, high, alone = (float(f) if isinstance(f, int | float) else None for f in found)
+    return Figure(_NAMES.get(name, name.replace("_", " ")), value, low, high, alone)
 
 
 def scores_of(scores: Mapping[str, Any]) -> ScoresTold | None:
@@ -74,9 +75,5 @@ def measured_on(part: object, pixels: object) -> str:
 def _measured(part: object, pixels: object) -> Iterator[str]:
     if part:
         yield f"Measured on {part}."
-    if _is_number(pixels):
-        yield f"{number(float(pixels))} labelled pixels."  # type: ignore[arg-type]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(pixels, int | float):
+        yield f"{number(float(pixels))} labelled pixels."

@@ -77,7 +77,9 @@ def stage_of(
         return None
     keys = [picture.key for picture in there]
     rows, cols = max(int(shape[0]), 1), max(int(shape[1]), 1)
-    marks = [Mark(i, float(p["col"]) / cols, float(p["row"]) / rows) for i, p in enumerate(places, start=1)]
+    marks = [
+        Mark(i, (float(p["col"]) + 0.5) / cols, (float(p["row"]) + 0.5) / rows) for i, p in enumerate(places, start=1)
+    ]
     one = left if left in keys else keys[0]
     two = right if right in keys else keys[-1]
     return Stage((rows, cols), there, one, two, tuple(marks))

@@ -44,7 +44,7 @@ class Clash:
 
 def simulated(colours: Sequence[Colour], kind: str) -> Floats:
     """The colours (0-255) as someone of a kind of :data:`KINDS` sees them; float64 (n, 3), 0-1 linear RGB."""
-    return np.clip(_linear(colours) @ np.array(KINDS[kind]).T, 0, 1)
+    return np.asarray(np.clip(_linear(colours) @ np.array(KINDS[kind]).T, 0, 1))
 
 
 def differences(colours: Sequence[Colour], kind: str | None = None) -> Floats:

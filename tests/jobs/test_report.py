@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 
 import geoseg
+from geoseg.compare.images import pair_images
 from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.jobs.compare_images import compare_images
 from geoseg.jobs.estimate import estimate
 from geoseg.jobs.estimate_page import write_estimate_page
 from geoseg.jobs.report import report
+from geoseg.jobs.segment_page import pictures_of_scene, seen_of
 from geoseg.jobs.trajectory import trajectory
 from geoseg.model.contents import check_place
 from geoseg.raster.classes import open_classes
+from geoseg.raster.scene import open_scene
 from geoseg.report.made_before import pictures_of
 from tests.helpers.changes import changed, patchy, write_map
 from tests.helpers.pages import HOSTILE, check_page
@@ -124,6 +127,14 @@ def test_a_run_says_how_sure_it_is_and_where_least(segmented: Path) -> None:
         square = percent[row : row + place["rows"], col : col + place["cols"]]
         assert place["value"] == pytest.approx(square[square <= 100].mean() / 100)
         assert place["value"] < told["mean"] and 8 < place["lon"] < 10 and 48 < place["lat"] < 49
+
+
+def test_a_scene_of_two_dates_has_a_picture_of_each(tmp_path: Path) -> None:
+    scene = pair_images(*(open_scene(path) for path in images(tmp_path))).scene
+    later, earlier = pictures_of_scene(scene, seen_of(scene))
+    assert (later.key, earlier.key) == ("scene", "scene-before")
+    assert later.title == "Scene: later date: red only" and earlier.title == "Scene, earlier date: red only"
+    assert later.uri != earlier.uri
 
 
 def test_scenes_of_segment_runs_stand_on_the_page_of_their_change(segmented: Path, tmp_path: Path) -> None:
