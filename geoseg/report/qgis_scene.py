@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.grid.geobox import GeoBox
+from geoseg.raster.admit import open_admitted
 from geoseg.raster.band import NETCDF, Band
 from geoseg.raster.dated import pictured
 from geoseg.raster.qml import picture_pipe
@@ -34,7 +35,7 @@ _TAILS = (2.0, 98.0)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A scene as a page has it: every n-th pixel, (bands, rows, cols) in the scene's units, and where there is data."""
+    """A scene as a page has it: every n-th pixel, (bands, rows, cols) in the files' numbers, and where there is data."""
 
     image: NDArray[Any]
     valid: NDArray[np.bool_]
@@ -66,7 +67,9 @@ def scene_layers(scene: Scene, seen: Seen, home: Path, made: Path, *, dates: Seq
         names = _names([band.name for band in bands], date)
         if any(names):
             shown = _shown(names)
-            limits = [_limits(bands[k], seen.image[there[k]], seen.valid) for k in shown]
+            limits = [_limits(seen.image[there[k]], seen.valid) for k in shown]
+            if alone:
+                limits = _as_shown(bands[0], [bands[k].index for k in shown], limits)
             pipe = picture_pipe([bands[k].index if alone else k + 1 for k in shown], limits)
             layers[date] = Layer(f"scene{date}", date.strip("_") or scene.name, source, scene.geobox, pipe, not date)
     return layers
@@ -111,13 +114,21 @@ def _shown(names: Sequence[str]) -> list[int]:
     return [next(i for i, name in enumerate(names) if name)]
 
 
-def _limits(band: Band, values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float]:
+def _limits(values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float]:
     """What becomes black and white, in the numbers of the file."""
     usable = values[valid & np.isfinite(values)].astype(np.float64)
     if not usable.size:
         return 0.0, 1.0
-    low, high = ((float(x) - band.offset) / band.scale for x in np.percentile(usable, _TAILS))
+    low, high = (float(x) for x in np.percentile(usable, _TAILS))
     return (low, high) if high > low else (low, low + 1.0)
+
+
+def _as_shown(band: Band, numbers: Sequence[int], limits: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Limits as QGIS wants them: it applies scale and offset that the file itself has, whatever geoseg does with them."""
+    with open_admitted(band.path, band.driver) as dataset:
+        units = [(dataset.scales[i - 1], dataset.offsets[i - 1]) for i in numbers]
+    scaled = [(low * k + d, high * k + d) for (low, high), (k, d) in zip(limits, units, strict=True)]
+    return [(min(pair), max(pair)) for pair in scaled]
 
 
 def _band(number: int, band: Band, geobox: GeoBox, home: Path) -> str:
