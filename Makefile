@@ -2,7 +2,7 @@
 # Settings: PYTHON=python3.12 (which interpreter), JOBS=4 (tests side by side), PYTEST_ARGS="tests/grid -x" (more for pytest).
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint bench clean help
+.PHONY: demo test test-slow lint bench docs clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,6 +17,7 @@ help:  ## what there is
 	@echo "make demo   a land-cover map of the sample scene, and what differs from an earlier one, in demo/"
 	@echo "make test   the tests, without the slow ones (make test-slow runs those)"
 	@echo "make lint   ruff, formatting, mypy"
+	@echo "make docs   the documentation as pages to read, in docs/_build/html"
 	@echo "make bench  measurements, JSON in bench/results/"
 	@echo "make clean  removes .venv, caches and demo/"
 
@@ -37,6 +38,10 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench
 
+docs: $(STAMP)  ## pages that need no network; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 # Remade from nothing when pyproject.toml changes, so that what is installed is what it says.
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "geoseg needs Python >= 3.11 with venv and ensurepip;" \
@@ -47,5 +52,5 @@ $(STAMP): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis dist bench/results
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis dist bench/results docs/_build docs/reference
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

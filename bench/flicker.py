@@ -100,9 +100,9 @@ def maps(
     from pyproj import CRS
 
     from geoseg.grid.geobox import GeoBox
-    from geoseg.train.synth.change import dates
-    from geoseg.train.synth.land import Date
-    from geoseg.train.synth.scene import Landscape
+    from geoseg.training.synth.change import dates
+    from geoseg.training.synth.land import Date
+    from geoseg.training.synth.scene import Landscape
 
     res, crs, fine = 10.0, CRS.from_epsg(32632).to_wkt(), 1 + nearest
 

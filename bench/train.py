@@ -29,19 +29,19 @@ from bench.data import BANDS, make_scene
 from bench.measure import save, say
 from geoseg.model.card import NetworkSpec
 from geoseg.model.network import build
-from geoseg.train.augment.augmenter import Augmenter
-from geoseg.train.data.cells import cell_side, count_cells
-from geoseg.train.data.labelled import open_labelled
-from geoseg.train.data.labels import IGNORE
-from geoseg.train.data.statistics import statistics as band_statistics
-from geoseg.train.fitting.fit import Progress, fit
-from geoseg.train.fitting.losses import make_loss
-from geoseg.train.fitting.start import Start
-from geoseg.train.sampling.samples import Batch, Samples, make_samples
-from geoseg.train.settings.augment import AugmentSettings
-from geoseg.train.settings.fit import FitSettings, LossSettings, SampleSettings
-from geoseg.train.settings.job import TrainSettings
-from geoseg.train.splits.split import make_splits
+from geoseg.training.augment.augmenter import Augmenter
+from geoseg.training.data.cells import cell_side, count_cells
+from geoseg.training.data.labelled import open_labelled
+from geoseg.training.data.labels import IGNORE
+from geoseg.training.data.statistics import statistics as band_statistics
+from geoseg.training.fitting.fit import Progress, fit
+from geoseg.training.fitting.losses import make_loss
+from geoseg.training.fitting.start import Start
+from geoseg.training.sampling.samples import Batch, Samples, make_samples
+from geoseg.training.settings.augment import AugmentSettings
+from geoseg.training.settings.fit import FitSettings, LossSettings, SampleSettings
+from geoseg.training.settings.job import TrainSettings
+from geoseg.training.splits.split import make_splits
 
 SIDE = 1536
 CLASSES = 8

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from geoseg import notebook
 from geoseg.errors import UsageError
 
 Colour = tuple[int, int, int]
@@ -127,6 +128,16 @@ class Legend:
         hints = {int(c["value"]): str(c["color_hint"]) for c in items if c.get("color_hint")}
         colours = {v: (int(h[0:2], 16), int(h[2:4], 16), int(h[4:6], 16)) for v, h in hints.items()}
         return cls.of(names, colours, nodata=nodata)
+
+    def _repr_html_(self) -> str:
+        """The classes in a notebook, each with its colour."""
+
+        def made() -> str:
+            rows = [(item.value, notebook.class_name(item.name, item.colour)) for item in self.classes]
+            title = f"Legend of {len(rows)} classes, nodata {self.nodata}"
+            return notebook.panel(title, notebook.table(("value", "class"), rows, right=(0,)))
+
+        return notebook.shown(self, made)
 
     def to_json(self) -> str:
         """One line of JSON with sorted keys: equal legends give equal text."""

@@ -15,17 +15,17 @@ PACKAGE = Path(__file__).parent.parent / "geoseg"
 
 # From the bottom up; packages of one set do not import each other.
 LAYERS = [
-    {"errors"},
-    {"legend", "config"},
+    {"errors", "notebook"},
+    {"legend", "config", "loopback"},
     {"grid"},
     {"raster"},
     {"model"},
     {"mask", "vector"},
     {"compare", "accuracy"},
-    {"train", "report"},
+    {"training", "report"},
     {"cluster"},
     {"jobs"},
-    {"pipeline"},
+    {"pipeline", "view"},
     {"schedule"},
     {"cli"},
 ]
@@ -34,7 +34,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Library: the packages or modules that may import it. What is not named here may be imported anywhere.
 ROOMS = {
-    "torch": {"model", "train"},
+    "torch": {"model", "training"},
     "segmentation_models_pytorch": {"model/network.py"},
     "timm": {"model/network.py"},
     "onnxruntime": {"model"},
@@ -44,14 +44,14 @@ ROOMS = {
     "ukis_csmask": {"model"},
     "distributed": {"cluster"},
     "dask": {"cluster", "raster"},
-    "geopandas": {"vector", "compare", "accuracy", "train", "report"},
+    "geopandas": {"vector", "compare", "accuracy", "training", "report"},
     "click": {"cli"},
     "cronsim": {"schedule"},
-    "tornado": {"schedule"},
+    "tornado": {"schedule", "loopback", "view"},
     "rich": {"cli"},
-    "matplotlib": {"report", "train"},
+    "matplotlib": {"report", "training"},
     "jinja2": {"report"},
-    "PIL": {"report"},
+    "PIL": {"report", "view"},
 }
 
 HEAVY = {

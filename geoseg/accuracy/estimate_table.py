@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from geoseg import notebook
 from geoseg.accuracy.estimators import NOTABLE, Accuracy, Estimates, Labelled, Population, estimate, possible
 from geoseg.accuracy.intervals import Z, normal, score
 from geoseg.accuracy.samples import Samples, Stratum
@@ -107,6 +108,24 @@ class EstimateTable:
     def to_json(self) -> str:
         """The table as JSON, numbers in full, null where one is not known."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        header = ("class", "map, ha", "estimate, ha", "user's", "producer's")
+
+        def made() -> str:
+            rows = [
+                (
+                    row.class_name,
+                    "" if row.map_ha is None else f"{row.map_ha:,.1f}",
+                    *map(_told, (row.area_ha, row.users, row.producers)),
+                )
+                for row in self.classes
+            ]
+            title = f"Overall accuracy {_told(self.overall)}, {self.samples} samples"
+            return notebook.panel(title, notebook.table(header, rows, right=(1,)))
+
+        return notebook.shown(self, made)
 
     def write(self, path: str | Path, *, as_json: bool) -> None:
         """Write the table, complete or not at all."""
@@ -294,3 +313,14 @@ def _cells(estimate: Estimate, digits: int) -> list[str]:
 
 def _cell(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def _told(estimate: Estimate | None) -> str:
+    """A value with its interval, as a person reads it."""
+    if estimate is None or estimate.value is None:
+        return "not known"
+    digits = 1 if abs(estimate.value) > 1 else 3
+    value, low, high = (
+        None if x is None else f"{x:,.{digits}f}" for x in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} ({low} to {high})" if low is not None and high is not None else f"{value}"

@@ -69,7 +69,10 @@ def export_onnx(bundle: str, out: str, overwrite: bool) -> None:
 )
 @click.argument("bundle", type=options.PATH, metavar="BUNDLE")
 @click.argument("out", type=options.PATH, metavar="OUT.xml")
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True,
+    help="Numbers inside the model; int8 is quantized, and refused where it costs classes.",
+)  # fmt: skip
 @click.option(
     "--calibrate", multiple=True, type=options.PATH, metavar="SCENE", help="Scene to quantize on; its files, if many."
 )

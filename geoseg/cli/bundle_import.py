@@ -47,16 +47,25 @@ def facts_options(function: Decorated) -> Decorated:
         click.option("--bands", type=options.names, required=True, metavar="NAME,...", help="Bands in channel order."),
         click.option("--mean", type=options.names, metavar="UNITS,...", help="Mean of each band; 0 by default."),
         click.option("--std", type=options.names, metavar="UNITS,...", help="Deviation of each band; 1 by default."),
-        click.option("--units", type=click.Choice(["reflectance", "dn"]), default="reflectance", show_default=True),
+        click.option(
+            "--units", type=click.Choice(["reflectance", "dn"]), default="reflectance", show_default=True,
+            help="What the network was trained on: reflectance, 0-1, or digital numbers as in the file.",
+        ),
         classes,
         click.option("--values", type=options.names, metavar="VALUE,...", help="Mask value of each class; 1, 2, ..."),
         click.option("--name", required=True, help="Name of the bundle."),
         click.option("--model-version", default="1", show_default=True, help="Version of the bundle."),
         click.option("--licence", default="other", show_default=True, help="Licence of the weights, SPDX."),
-        click.option("--chip-size", type=options.PIXELS, default=256, show_default=True, metavar="PIXELS"),
-        click.option("--halo", type=click.IntRange(min=0), default=64, show_default=True, metavar="PIXELS"),
+        click.option(
+            "--chip-size", type=options.PIXELS, default=256, show_default=True, metavar="PIXELS",
+            help="Side of a chip, as the network was trained on.",
+        ),
+        click.option(
+            "--halo", type=click.IntRange(min=0), default=64, show_default=True, metavar="PIXELS",
+            help="Context per side of a chip, read and dropped.",
+        ),
         options.overwrite,
-    )
+    )  # fmt: skip
 
 
 @import_.command(

@@ -43,10 +43,13 @@ from geoseg.errors import UsageError
 @click.option("--layer", metavar="NAME", help="Layer of SAMPLES, where it has several.")
 @options.mask_options
 @click.option("--matrix", type=options.PATH, metavar="FILE", help="Also the error matrix, as CSV.")
+@click.option("--report", "page", type=options.PATH, metavar="FILE", help="Also a page to look at, as .html.")
 @click.option("-o", "--output", type=options.PATH, metavar="FILE", help="File instead of stdout: .csv, or .json.")
 @options.as_json
 @options.overwrite
-def command(samples: str, output: str | None, matrix: str | None, as_json: bool, overwrite: bool, **given: Any) -> None:
+def command(
+    samples: str, output: str | None, matrix: str | None, page: str | None, as_json: bool, overwrite: bool, **given: Any
+) -> None:
     """Estimate areas, user's, producer's and overall accuracy from SAMPLES, with 95 % intervals.
 
     SAMPLES is what geoseg sample wrote, with its column reference filled; or a CSV or vector file from elsewhere, with --mask
@@ -54,24 +57,33 @@ def command(samples: str, output: str | None, matrix: str | None, as_json: bool,
     the estimated ones (area_ha) have columns of their own. Estimators: Olofsson et al. (2014), Stehman (2014).
     """  # fmt: skip
     from geoseg.jobs.estimate import estimate
+    from geoseg.jobs.estimate_page import write_estimate_page
     from geoseg.jobs.outputs import check_files
 
-    target, square = (Path(name) if name else None for name in (output, matrix))
-    made = [path for path in (target, square) if path is not None]
-    for path, endings in ((target, (".csv", ".json")), (square, (".csv",))):
-        if path is not None and path.suffix.lower() not in endings:
-            raise UsageError.of("FORMAT", path, f"a table is {' or '.join(endings)}", f"Name it {endings[0]}")
+    target, square, sheet = (Path(name) if name else None for name in (output, matrix, page))
+    made = [path for path in (target, square, sheet) if path is not None]
+    _refuse_endings(
+        (target, "a table", (".csv", ".json")), (square, "a table", (".csv",)), (sheet, "a page", (".html",))
+    )
     if len(set(made)) != len(made):
-        raise UsageError.of("OUT", matrix, "is named twice", "Give --matrix another name")
+        raise UsageError.of("OUT", matrix or page, "is named twice", "Give it another name")
     check_files(made, [samples, given["mask"], given["strata"]], overwrite=overwrite)
     table = estimate(samples, **{name: value for name, value in given.items() if value is not None})
     for note in table.notes:
         logging.getLogger("geoseg").warning(note)
     if square is not None:
         table.write_matrix(square)
+    if sheet is not None:
+        write_estimate_page(table, sheet, [path for path in (target, square) if path is not None])
     if target is not None:
         table.write(target, as_json=as_json or target.suffix.lower() == ".json")
     elif as_json:
         click.echo(table.to_json(), nl=False)
     else:
         table.print_csv(sys.stdout)
+
+
+def _refuse_endings(*files: tuple[Path | None, str, tuple[str, ...]]) -> None:
+    for path, what, endings in files:
+        if path is not None and path.suffix.lower() not in endings:
+            raise UsageError.of("FORMAT", path, f"{what} is {' or '.join(endings)}", f"Name it {endings[0]}")

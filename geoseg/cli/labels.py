@@ -46,7 +46,7 @@ def check(labels: str, scenes: tuple[str, ...], output: str | None, overwrite: b
     from geoseg.jobs.labels import check_labels
     from geoseg.jobs.outputs import check_files
     from geoseg.raster.scene import open_scene
-    from geoseg.train.settings.data import LabelSettings
+    from geoseg.training.settings.data import LabelSettings
 
     target = Path(output) if output else None
     if target is not None:
@@ -91,7 +91,7 @@ def agree(a: str, b: str, scene: str | None, output: str | None, overwrite: bool
     from geoseg.jobs.agreement import agree as compare
     from geoseg.jobs.outputs import check_files
     from geoseg.raster.scene import open_scene
-    from geoseg.train.settings.data import LabelSettings
+    from geoseg.training.settings.data import LabelSettings
     from geoseg.vector.write import first_file
 
     if output is not None:

@@ -14,12 +14,14 @@ import select
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import click
 
 import geoseg
 from geoseg.cli import options
+from geoseg.cli.help import grouped
 from geoseg.errors import GeosegError, Interrupted, ResourceError, UsageError
 
 # Verb (a module of geoseg.cli with a `command`): what it does, so that --help loads no verb.
@@ -37,11 +39,15 @@ VERBS = {
     "run": "A pipeline of these steps over many scenes, from a YAML file.",
     "jobs": "Pipelines on a schedule, or for new scenes: add, look, pause, history, logs.",
     "service": "The process that runs jobs when they are due, with a page to watch them.",
+    "report": "The page of a run again: of a map, a change, a bundle or an estimate.",
+    "view": "A run on a map in the browser: scene, classes, confidence, polygons, change.",
     "train": "Labelled scenes to a bundle, with its scores.",
     "evaluate": "How good a bundle is on a labelled scene: scores with intervals, map of errors.",
     "synth": "Synthetic scenes of which every pixel's class is known.",
     "labels": "Files of labels against their scenes, before training.",
     "bundle": "Look at a bundle, check it, take a model in, give one out.",
+    "completion": "What bash, zsh or fish read so that the tab key completes verbs and options.",
+    "doctor": "Whether this machine and this installation can do all that; what to do where not.",
 }
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -130,11 +136,14 @@ cli.params.extend(options.common_params())
 
 
 def _add_common(command: click.Command) -> None:
+    """Give a verb, and those below it, the options that all have, and its help headings."""
     present = {param.name for param in command.params}
     command.params.extend(param for param in options.common_params() if param.name not in present)
     if isinstance(command, click.Group):
         for child in command.commands.values():
             _add_common(child)
+    else:
+        command.format_options = partial(grouped, command)  # type: ignore[method-assign]
 
 
 def _known(error: BaseException) -> GeosegError | None:

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -166,6 +167,12 @@ def log_to_stderr(ctx: click.Context) -> None:
 def quiet() -> bool:
     """Whether -q was given: a verb then shows no progress."""
     return logging.getLogger("geoseg").getEffectiveLevel() >= logging.ERROR
+
+
+def style(text: str, colour: str) -> str:
+    """``text`` in a colour where stdout is a terminal that shows it; NO_COLOR (https://no-color.org) is obeyed."""
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return text if plain else click.style(text, fg=colour)
 
 
 def common_params() -> list[click.Option]:

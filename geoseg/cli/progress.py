@@ -10,7 +10,7 @@ from geoseg.cli.signals import stoppable
 from geoseg.cluster.run import Progress, Report
 
 if TYPE_CHECKING:
-    from geoseg.train.fitting.fit import Progress as FitProgress
+    from geoseg.training.fitting.fit import Progress as FitProgress
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geoseg.cli import options
+from geoseg.cli.signals import stop_event
 
 if TYPE_CHECKING:
     from geoseg.schedule.serving import ServiceSettings
@@ -63,7 +64,6 @@ def command(store: str, once: bool, page: str | None, **given: Any) -> None:
 
     Any number of services may look after one store. With --once the exit code is 8 when a run failed.
     """
-    from geoseg.cli.signals import stop_event
     from geoseg.errors import DoneInPart
     from geoseg.schedule.service import serve
     from geoseg.schedule.store import JobStore

@@ -1,4 +1,4 @@
-"""Signals: SIGINT and SIGTERM end a run in order, with the exit code that says so; finished blocks stay."""
+"""Signals: SIGINT and SIGTERM end a run in order, with the exit code that says so, and a server, which is done then."""
 
 from __future__ import annotations
 

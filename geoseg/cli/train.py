@@ -11,7 +11,7 @@ import click
 from geoseg.cli import options
 
 if TYPE_CHECKING:
-    from geoseg.train.settings.job import TrainSettings
+    from geoseg.training.settings.job import TrainSettings
 
 
 @click.command(
@@ -43,8 +43,8 @@ def command(
     from geoseg.cli.progress import fit_bar
     from geoseg.cli.signals import stoppable
     from geoseg.jobs import train as jobs
-    from geoseg.train.scoring.report import table
-    from geoseg.train.settings.job import TrainSettings
+    from geoseg.training.scoring.report import table
+    from geoseg.training.settings.job import TrainSettings
 
     settings = TrainSettings.read(job)
     if preview:

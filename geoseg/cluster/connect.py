@@ -10,6 +10,7 @@ from typing import Any, Self
 from geoseg.cluster.address import certificates, checked
 from geoseg.cluster.keep import KeptPool, kept
 from geoseg.cluster.pool import LocalPool, Pool
+from geoseg.cluster.script import check_script
 from geoseg.config import ClusterChoice, SlurmChoice
 from geoseg.errors import ResourceError, UsageError
 from geoseg.vector.threads import cores
@@ -80,7 +81,8 @@ def connect(settings: ClusterSettings) -> Pool | KeptPool:
     ------
     UsageError
         A negative number of workers, or far more than the machine has processors; an address that is none, or may not be
-        talked to without TLS; certificates that are none; two kinds of clusters at once.
+        talked to without TLS; certificates that are none; two kinds of clusters at once. ``MAIN``: see
+        :func:`geoseg.cluster.script.check_script`.
     ResourceError
         CUDA was asked for on this machine and there is none.
     """
@@ -107,6 +109,7 @@ def _pool(settings: ClusterSettings) -> Pool:
     if settings.slurm is not None:
         slurm = settings.slurm
         return DaskPool(lambda: start.slurm(slurm, settings.workers), settings)
+    check_script()
     most = max(_MOST_WORKERS, 8 * cores())
     if settings.workers > most:
         what = f"this machine can hold {most} worker processes"

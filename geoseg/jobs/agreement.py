@@ -16,15 +16,15 @@ from geoseg.grid.geobox import GeoBox, Window
 from geoseg.jobs.labels import names_in
 from geoseg.legend import Legend
 from geoseg.raster.classes import open_classes
-from geoseg.train.checking.conflicts import alike_names
-from geoseg.train.data.labels import Labels, index_of, is_vector, open_labels, windows_of
-from geoseg.train.scoring import confusion
-from geoseg.train.scoring.confusion import Floats, Ints
-from geoseg.train.scoring.counts import Counts, pair_marks
-from geoseg.train.scoring.intervals import interval
-from geoseg.train.scoring.scores import class_names, confusion_table, rounded
-from geoseg.train.scoring.tally import Tally
-from geoseg.train.settings.data import LabelSettings
+from geoseg.training.checking.conflicts import alike_names
+from geoseg.training.data.labels import Labels, index_of, is_vector, open_labels, windows_of
+from geoseg.training.scoring import confusion
+from geoseg.training.scoring.confusion import Floats, Ints
+from geoseg.training.scoring.counts import Counts, pair_marks
+from geoseg.training.scoring.intervals import interval
+from geoseg.training.scoring.scores import class_names, confusion_table, rounded
+from geoseg.training.scoring.tally import Tally
+from geoseg.training.settings.data import LabelSettings
 from geoseg.vector.polygonize import iter_polygons
 from geoseg.vector.write import write_polygons
 
@@ -79,7 +79,7 @@ def agree(
     Raises
     ------
     InputRefused
-        Those of :func:`geoseg.train.data.labels.open_labels`; ``CLASSES``: more than 254; ``EMPTY``: no pixel has a label of
+        Those of :func:`geoseg.training.data.labels.open_labels`; ``CLASSES``: more than 254; ``EMPTY``: no pixel has a label of
         both.
     UsageError
         ``SCENE``: neither is a raster and no grid was given.

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from geoseg import notebook
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.raster.classes import ClassRaster, open_classes
 from geoseg.raster.env import gdal_env
@@ -70,6 +71,23 @@ class AreaTable:
             told["zones"] = [asdict(zone) for zone in self.zones]
         return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+
+        def rows() -> Iterator[tuple[object, ...]]:
+            for row in self.classes:
+                yield row.class_name, f"{row.n_pixels:,}", f"{row.area_ha:,.1f}", f"{row.share:.1%}"
+            for zone in self.zones or ():
+                for part in zone.classes:
+                    name = f"{zone.zone_name}: {part.class_name}"
+                    yield name, f"{part.n_pixels:,.0f}", f"{part.area_ha:,.1f}", f"{part.share:.1%}"
+
+        def made() -> str:
+            title = f"Areas, {self.area_method}"
+            return notebook.panel(title, notebook.table(("class", "pixels", "ha", "share"), rows(), right=(1, 2, 3)))
+
+        return notebook.shown(self, made)
+
     def write(self, path: str | Path, *, as_json: bool) -> None:
         """Write the table, complete or not at all."""
         with complete_or_absent(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -95,8 +113,7 @@ def area(  # noqa: PLR0913 - one door, each of its settings an option of the com
     Parameters
     ----------
     mask
-        A class raster of any origin (:func:`geoseg.raster.classes.open_classes`, which takes ``band``, ``nodata`` and
-        ``assume_crs``).
+        A class raster of any origin.
     zones, zone_field
         A vector file with polygons in any CRS, which may overlap; the column with their names, else their ids.
     coverage
@@ -104,6 +121,9 @@ def area(  # noqa: PLR0913 - one door, each of its settings an option of the com
         (whole, where their centre lies inside), ``auto``: ``fraction`` where that is installed.
     classes
         Names or values of the classes to list; all when empty. Shares stay those of everything.
+    band, nodata, assume_crs
+        The band with the classes, 1-based; the value that means no class; the CRS of a file that names none; in place of what
+        the file says (:func:`geoseg.raster.classes.open_classes`).
 
     Returns
     -------
@@ -121,6 +141,12 @@ def area(  # noqa: PLR0913 - one door, each of its settings an option of the com
     -----
     Memory: a strip of 16 MiB, or a window of 1024 x 1024 pixels and what exactextract says about it; and the zones'
     outlines.
+
+    Examples
+    --------
+    >>> table = geoseg.area("map/mask.tif")
+    >>> [row.class_name for row in table.classes]
+    ['water', 'tree', 'low vegetation', 'built']
     """
     raster = open_classes(mask, band=band, nodata=nodata, assume_crs=assume_crs)
     wanted = {raster.legend.value_of(str(name)) for name in classes} or None

@@ -30,9 +30,11 @@ from geoseg.errors import InputRefused, UsageError
 from geoseg.grid.geobox import Window
 from geoseg.jobs.change_products import ChangeFacts, write_products
 from geoseg.jobs.folder import COMPARISONS, run_folder
+from geoseg.jobs.result_html import change_html
 from geoseg.jobs.sieve import by_value, minimum_of
 from geoseg.jobs.steps import Report, Steps, workforce
 from geoseg.legend import Legend
+from geoseg.notebook import shown
 from geoseg.raster.classes import ClassRaster
 from geoseg.raster.overview import step_for
 from geoseg.raster.write import in_strips, write_codes
@@ -59,6 +61,17 @@ class ChangeResult:
     def statement(self) -> str:
         """What can be said of the change, in a sentence."""
         return str(self.run["statement"])
+
+    def _repr_html_(self) -> str:
+        """The change in a notebook: a small picture, what can be said, the largest transitions."""
+        return shown(self, lambda: change_html(self.folder, self.statement, self._changes()))
+
+    def _changes(self) -> Iterator[tuple[str, str, float]]:
+        """Names of the classes before and after, and hectares, of what has changed."""
+        names, area = list(self.transitions.legend.names.values()), self.transitions.area_m2
+        for i, j in np.argwhere(area > 0).tolist():
+            if i != j:
+                yield names[i], names[j], float(area[i, j]) / 1e4
 
 
 def change(
@@ -88,6 +101,11 @@ def change(
     cluster
         Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
+    Returns
+    -------
+    ChangeResult
+        The transitions after all rules and before any, a ``statement`` in words, and ``run``, what ``run.json`` says.
+
     Raises
     ------
     InputRefused
@@ -97,6 +115,12 @@ def change(
         ``EXISTS``, ``INPUT``: an output would replace a file.
     UsageError
         ``DATES``: ``dates`` are none, or not in order.
+
+    Examples
+    --------
+    >>> made = geoseg.change("land/truth_1.tif", "land/truth_2.tif", "change", tolerance=1)
+    >>> made.transitions.n_pixels.sum() == made.naive.n_pixels.sum()
+    True
     """
     settings = ChangeSettings.either(settings, options)
     read = [source.path if isinstance(source, ClassRaster) else source for source in (before, after)]

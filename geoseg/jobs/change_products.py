@@ -20,7 +20,7 @@ from geoseg.compare.tables import write_transitions, write_zones, zone_facts
 from geoseg.compare.transition import Transitions
 from geoseg.config import ClusterChoice
 from geoseg.grid.geobox import GeoBox, Window
-from geoseg.jobs.change_pages import write_change_item, write_change_page
+from geoseg.jobs.change_pages import pictures_of_change, write_change_item, write_change_page
 from geoseg.jobs.record import (
     by_class_facts,
     changed_facts,
@@ -33,12 +33,16 @@ from geoseg.jobs.record import (
     write_record,
 )
 from geoseg.jobs.steps import Steps
+from geoseg.jobs.told_places import change_places
 from geoseg.legend import Legend
 from geoseg.raster.band import Band
 from geoseg.raster.classes import ClassRaster
 from geoseg.raster.env import gdal_env
+from geoseg.raster.overview import step_for
 from geoseg.raster.tiles import usable_threads
 from geoseg.report.change_figures import ChangeOverview
+from geoseg.report.qgis_run import write_change_project
+from geoseg.report.stage import Picture
 from geoseg.vector.coverage import coverage_of
 from geoseg.vector.polygonize import iter_polygons
 from geoseg.vector.simplify import SimplifySettings, simplify
@@ -87,7 +91,7 @@ class ChangeFacts:
 def write_products(
     facts: ChangeFacts, folder: Path, run: InOrder[Any, Any], steps: Steps, zones: Zones | None = None
 ) -> dict[str, Any]:
-    """Write all but the raster into ``folder``, and return the run's record."""
+    """Write all but the raster into ``folder``, which is hidden inside the run's, and return the run's record."""
     assert facts.transitions is not None
     write_transitions(folder / "transitions.csv", facts.transitions)
     zone_rows, polygons, page = None, None, facts.settings.only != "raster"
@@ -99,11 +103,12 @@ def write_products(
             polygons = _write_polygons(facts, folder, run)
     record = record_of(facts, zone_rows, polygons)
     changes = change_legend(facts.pair.legend, facts.transitions.codes())
+    if page:
+        write_change_project(folder, folder.parent, facts.pair, changes)
     write_change_item(folder, record, facts.pair.geobox, changes, page=page)
     if page:
-        overview = ChangeOverview(*facts.overview) if facts.overview else None
         with steps.timed("report"):
-            write_change_page(folder, record, facts.pair.legend, changes, overview)
+            write_change_page(folder, record, facts.pair.legend, changes, _pictures(facts, record, changes))
     write_record(folder, record)
     return record
 
@@ -135,11 +140,19 @@ def record_of(facts: ChangeFacts, zones: list[dict[str, object]] | None, polygon
         "statement": _statement(transitions, naive, facts.errors),
         "zones": zones,
         "polygons": polygons,
+        "places": _places(facts),
         "settings": s.model_dump(mode="json", exclude={"notes"}),
         "notes": [*s.notes, *pair.notes, *said],
         "seconds": facts.seconds,
         "finished": now(),
     }  # fmt: skip
+
+
+def _places(facts: ChangeFacts) -> list[dict[str, Any]]:
+    if facts.overview is None:
+        return []
+    geobox = facts.pair.geobox
+    return change_places(facts.overview[2], step_for(geobox.shape), geobox, facts.pair.legend.names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +183,13 @@ class LeastSure:
         known = [item for item in self.pair.read_confidence(window) if item is not None]
         least = np.minimum.reduce(known)  # "not known" is larger than any percent
         return np.where(least == NO_CONFIDENCE, 0, least).astype(np.uint8)
+
+
+def _pictures(facts: ChangeFacts, record: dict[str, Any], changes: Legend) -> list[Picture]:
+    if facts.overview is None:
+        return []
+    pair, overview = facts.pair, ChangeOverview(*facts.overview)
+    return pictures_of_change(record, overview, legend=pair.legend, changes=changes, sides=(pair.before, pair.after))
 
 
 def _write_polygons(facts: ChangeFacts, folder: Path, run: InOrder[Any, Any]) -> int:

@@ -24,6 +24,7 @@ from geoseg.jobs.folder import COMPARISONS, run_folder
 from geoseg.jobs.image_products import (
     CHANGED,
     LEGEND,
+    places_of,
     write_change,
     write_directions,
     write_magnitudes,
@@ -33,6 +34,7 @@ from geoseg.jobs.image_products import (
 )  # fmt: skip
 from geoseg.jobs.record import class_facts, grid_facts, now, run_id_of, write_record
 from geoseg.jobs.steps import Report, Steps, workforce
+from geoseg.jobs.whereabouts import layers_of
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.report.words import area, number, percent
 from geoseg.vector.measure import ClassArea
@@ -114,7 +116,9 @@ def compare_images(
                 polygons = write_places(folder, settings, run) if settings.only is None else None
         pair.scene.check_unchanged()
         record = _record(pair, settings, shift, fitted, decision) | _outcome(areas, decision, polygons, measured)
-        record |= {"seconds": steps.seconds, "finished": now()}
+        record |= {"places": places_of(folder, pair), "seconds": steps.seconds, "finished": now()}
+        for side, scene in zip(("before", "after"), scenes, strict=True):
+            record[side]["layers"] = layers_of(scene, out)
         with steps.timed("report"):
             write_told(folder, pair, measured, record, page=settings.only is None)
         write_record(folder, record)

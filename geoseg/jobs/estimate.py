@@ -58,6 +58,12 @@ def estimate(
     Notes
     -----
     The formulas stand in :mod:`geoseg.accuracy.estimators` and :mod:`geoseg.accuracy.intervals`.
+
+    Examples
+    --------
+    >>> table = geoseg.estimate("labelled.gpkg")
+    >>> table.overall.value
+    1.0
     """
     settings = EstimateSettings.either(settings, options)
     at, mapped = None, None

@@ -21,24 +21,25 @@ from geoseg.raster.align import crs_name
 from geoseg.raster.env import gdal_env
 from geoseg.raster.files import complete_or_absent
 from geoseg.raster.scene import Scene, open_scene
+from geoseg.raster.sidecars import sidecars
 from geoseg.raster.tiles import usable_threads
-from geoseg.train.data.labelled import LabelledScene
-from geoseg.train.data.labels import open_labels
-from geoseg.train.scoring.confusion import Confusion
-from geoseg.train.scoring.error_map import areas, write_error_map
-from geoseg.train.scoring.evaluate import Measures
-from geoseg.train.scoring.evaluate import evaluate as count
-from geoseg.train.scoring.figures import confusion_png, reliability_png
-from geoseg.train.scoring.mapper import Labelled, NetworkMapper
-from geoseg.train.scoring.pairs import Pairs
-from geoseg.train.scoring.report import table
-from geoseg.train.settings.data import LabelSettings
+from geoseg.training.data.labelled import LabelledScene
+from geoseg.training.data.labels import open_labels
+from geoseg.training.scoring.confusion import Confusion
+from geoseg.training.scoring.error_map import areas, write_error_map
+from geoseg.training.scoring.evaluate import Measures
+from geoseg.training.scoring.evaluate import evaluate as count
+from geoseg.training.scoring.figures import confusion_png, reliability_png
+from geoseg.training.scoring.mapper import Labelled, NetworkMapper
+from geoseg.training.scoring.pairs import Pairs
+from geoseg.training.scoring.report import table
+from geoseg.training.settings.data import LabelSettings
 from geoseg.vector.aoi import read_aoi
 from geoseg.vector.measure import print_csv
 from geoseg.vector.zones import read_zones
 
 NAMES = (
-    "scores.json", "confusion.png", "reliability.png", "areas.csv", "errors.tif", "errors.tif.aux.xml", "errors.qml"
+    "scores.json", "confusion.png", "reliability.png", "areas.csv", "errors.tif", *sidecars("errors.tif"),
 )  # fmt: skip
 """What is left in the folder."""
 
@@ -87,14 +88,26 @@ def evaluate(
     settings, options
         :class:`EvaluateSettings`, whole or as keywords.
 
+    Returns
+    -------
+    EvaluateResult
+        ``scores``, as in ``scores.json``, and ``table()`` for a person.
+
     Raises
     ------
     Conflict
         ``EXISTS``, ``INPUT``: the folder is there, or holds an input.
     InputRefused
-        Those of :func:`geoseg.open_scene` and :func:`geoseg.train.data.labels.open_labels`; ``EMPTY``: no pixel to score.
+        Those of :func:`geoseg.open_scene` and :func:`geoseg.training.data.labels.open_labels`; ``EMPTY``: no pixel to score.
     UsageError
         ``BOUNDARY``, ``LEGEND``, and those of :func:`geoseg.model.predict.choose`.
+
+    Examples
+    --------
+    >>> names = {1: "built", 3: "low vegetation", 4: "low vegetation", 5: "tree", 6: "water"}
+    >>> made = geoseg.evaluate("bundle", "scene.tif", "labels.tif", recode=names)
+    >>> made.scores["overall"]["overall_accuracy"]["value"] > 0.6
+    True
     """
     s = EvaluateSettings.either(settings, options)
     bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)

@@ -13,20 +13,21 @@ from pathlib import Path
 from geoseg.errors import Conflict, UsageError
 from geoseg.jobs.outputs import refuse_name
 from geoseg.raster.files import complete_or_absent
+from geoseg.raster.sidecars import sidecars
 
 LAST = "run.json"
 
-_PAGES = ("item.json", "report.html", LAST)
+_PAGES = ("scene.vrt", "project.qgz", "item.json", "report.html", LAST)
 COMPARISONS = {
     "change.tif": (
-        "change.tif", "change.tif.aux.xml", "change.qml", "transitions.csv", "zones.csv", "polygons.gpkg", *_PAGES,
+        "change.tif", *sidecars("change.tif"), "transitions.csv", "zones.csv", "polygons.gpkg", *_PAGES,
     ),
     "magnitude.tif": (
-        "magnitude.tif", "pvalue.tif", "direction.tif", "change.tif", "change.tif.aux.xml", "change.qml", "areas.csv",
+        "magnitude.tif", "pvalue.tif", "direction.tif", "change.tif", *sidecars("change.tif"), "areas.csv",
         "polygons.gpkg", *_PAGES,
     ),
     "trajectory.tif": (
-        "trajectory.tif", "trajectory.tif.aux.xml", "trajectory.qml", "first_change.tif", "last_change.tif",
+        "trajectory.tif", *sidecars("trajectory.tif"), "first_change.tif", "last_change.tif",
         "n_changes.tif", "trajectories.csv", "transitions.csv", *_PAGES,
     ),
 }  # fmt: skip

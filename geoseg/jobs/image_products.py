@@ -20,18 +20,19 @@ from geoseg.compare.threshold import Decision
 from geoseg.config import PerClass
 from geoseg.grid.geobox import Window
 from geoseg.jobs.area import count_classes
-from geoseg.jobs.record import ITEM, PAGE, pending
+from geoseg.jobs.images_page import images_of, write_images_page
+from geoseg.jobs.record import ITEM, pending
 from geoseg.jobs.sieve import sieved
+from geoseg.jobs.told_places import change_places
 from geoseg.legend import Legend
 from geoseg.raster.classes import ClassRaster, open_classes
-from geoseg.raster.overview import read_mask_overview, read_overview
+from geoseg.raster.overview import read_overview, read_thin, step_for
 from geoseg.raster.scene import open_scene
 from geoseg.raster.write import RasterInfo, Strip, in_strips, write_mask, write_raster
-from geoseg.report.figures import make_overview
-from geoseg.report.images_content import FILES, ImagesOverview, report_of_images
 from geoseg.report.images_item import build_images_item
 from geoseg.report.item import write_item
-from geoseg.report.page import write_page
+from geoseg.report.qgis_run import write_images_project
+from geoseg.report.qgis_scene import Seen
 from geoseg.vector.measure import ClassArea, write_areas
 from geoseg.vector.polygonize import TraceMap, iter_polygons
 from geoseg.vector.simplify import SimplifySettings, simplify
@@ -106,20 +107,21 @@ def write_places(folder: Path, settings: ImageSettings, trace_map: TraceMap) -> 
 
 
 def write_told(folder: Path, pair: ImagePair, measured: Measured, record: dict[str, Any], *, page: bool) -> None:
-    """Write ``item.json`` and, where it is wanted, ``report.html``."""
+    """Write ``item.json`` and, where it is wanted, ``project.qgz`` and ``report.html``, into the hidden folder of a run."""
     later = pending(page=page)
+    if page:
+        seen, threshold = Seen(*read_overview(pair.scene)), float(record["threshold"]["magnitude"])
+        write_images_project(folder, folder.parent, pair.scene, LEGEND, seen, threshold=threshold)
     write_item(folder / ITEM, build_images_item(record, pair.geobox, LEGEND, folder, pending=later))
     if page:
-        files = [name for name in FILES if (folder / name).exists() or name in later]
-        write_page(folder / PAGE, report_of_images(record, LEGEND, _overview(folder, pair, measured), files))
+        write_images_page(folder, record, LEGEND, measured.scene, images_of(seen, pair.bands))
 
 
-def _overview(folder: Path, pair: ImagePair, measured: Measured) -> ImagesOverview:
-    image, valid = read_overview(pair.scene)
-    codes, there = read_overview(measured.scene)
-    change, n = read_mask_overview(folder / "change.tif"), len(pair.bands)
-    before, after = (make_overview(part, valid, pair.bands, change) for part in (image[:n], image[n:]))
-    return ImagesOverview(before, after, np.where(there, codes[0] * STEP, np.nan))
+def places_of(folder: Path, pair: ImagePair) -> list[dict[str, Any]]:
+    """Where most has changed, from every n-th pixel of ``change.tif``."""
+    change = read_thin(folder / "change.tif")
+    codes = np.choose(change, (0, UNCHANGED * 257, UNCHANGED * 256 + CHANGED)).astype(np.uint16)
+    return change_places(codes, step_for(pair.geobox.shape), pair.geobox, LEGEND.names)
 
 
 @dataclass(frozen=True, slots=True)

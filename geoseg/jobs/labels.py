@@ -15,13 +15,13 @@ from geoseg.legend import Legend
 from geoseg.raster.classes import open_classes
 from geoseg.raster.files import complete_or_absent
 from geoseg.raster.scene import Scene
-from geoseg.train.checking.checks import tidy
-from geoseg.train.checking.conflicts import alike_names, conflicts
-from geoseg.train.checking.finding import Finding
-from geoseg.train.data.label_vectors import VectorLabels, words_of
-from geoseg.train.data.labelled import LabelledScene
-from geoseg.train.data.labels import is_vector, open_labels, windows_of
-from geoseg.train.settings.data import LabelSettings
+from geoseg.training.checking.checks import tidy
+from geoseg.training.checking.conflicts import alike_names, conflicts
+from geoseg.training.checking.finding import Finding
+from geoseg.training.data.label_vectors import VectorLabels, words_of
+from geoseg.training.data.labelled import LabelledScene
+from geoseg.training.data.labels import is_vector, open_labels, windows_of
+from geoseg.training.settings.data import LabelSettings
 
 _MOST = 254
 
@@ -69,7 +69,7 @@ def check_labels(settings: LabelSettings, scene: Scene) -> LabelReport:
     Raises
     ------
     InputRefused
-        Those of :func:`geoseg.train.data.labels.open_labels`; ``CLASSES``: more than 254 classes.
+        Those of :func:`geoseg.training.data.labels.open_labels`; ``CLASSES``: more than 254 classes.
     """
     names = names_in(settings)
     if not 0 < len(names) <= _MOST:

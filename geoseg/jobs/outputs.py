@@ -18,12 +18,13 @@ from geoseg.errors import Conflict, UsageError
 from geoseg.jobs.digest import Digests
 from geoseg.jobs.plan import Plan
 from geoseg.raster.files import disk_errors, fsync_folder, fsync_tree, link_tree
+from geoseg.raster.sidecars import sidecars
 
 log = logging.getLogger(__name__)
 
 NAMES = (
-    "mask.tif", "mask.tif.aux.xml", "mask.qml", "confidence.tif", "confidence.tif.aux.xml", "confidence.qml", "probabilities.zarr",
-    "polygons.gpkg", "areas.csv", "item.json", "report.html", "run.json",
+    "mask.tif", *sidecars("mask.tif"), "confidence.tif", "confidence.tif.aux.xml", "confidence.qml", "probabilities.zarr",
+    "polygons.gpkg", "areas.csv", "scene.vrt", "project.qgz", "item.json", "report.html", "run.json",
 )  # fmt: skip
 """What a run leaves, in the order in which it appears."""
 

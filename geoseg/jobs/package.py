@@ -15,18 +15,18 @@ import numpy.typing as npt
 from geoseg.grid.geobox import Window
 from geoseg.model.bundle import BundleFacts
 from geoseg.raster.normalize import Normalization, normalize
-from geoseg.train.checking.finding import Finding
-from geoseg.train.data.digest import Dataset
-from geoseg.train.fitting.curves import CURVES, METRICS
-from geoseg.train.scoring.baseline import compare
-from geoseg.train.scoring.evaluate import Evaluation
-from geoseg.train.scoring.figures import confusion_png, reliability_png
-from geoseg.train.scoring.temperature import Temperature, fit_temperature
-from geoseg.train.settings.job import TrainSettings
-from geoseg.train.splits.split import TRAIN, VALIDATION, Split
-from geoseg.train.splits.split_files import split_geojson, split_png
-from geoseg.train.summary import card_scores, part_of
-from geoseg.train.trial import Data, Trial
+from geoseg.training.checking.finding import Finding
+from geoseg.training.data.digest import Dataset
+from geoseg.training.fitting.curves import CURVES, METRICS
+from geoseg.training.scoring.baseline import compare
+from geoseg.training.scoring.evaluate import Evaluation
+from geoseg.training.scoring.figures import confusion_png, reliability_png
+from geoseg.training.scoring.temperature import Temperature, fit_temperature
+from geoseg.training.settings.job import TrainSettings
+from geoseg.training.splits.split import TRAIN, VALIDATION, Split
+from geoseg.training.splits.split_files import split_geojson, split_png
+from geoseg.training.summary import card_scores, part_of
+from geoseg.training.trial import Data, Trial
 
 SELF_TEST_CHIPS = 8
 SELF_TEST_SIDE = 64

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,11 @@ from geoseg.config import SegmentSettings
 from geoseg.errors import UsageError
 from geoseg.grid.blocks import BlockGrid
 from geoseg.grid.chips import ChipGrid
-from geoseg.model.bundle import Bundle
+from geoseg.model.bundle import Bundle, open_bundle
 from geoseg.model.context import is_local
+from geoseg.notebook import shown
 from geoseg.raster.pair import check_dates
-from geoseg.raster.scene import Scene
+from geoseg.raster.scene import Scene, open_scene
 
 CHIP_CANDIDATES = (512, 576, 640, 768, 896, 1024, 1088)
 """Chip sides that ``auto`` chooses from. Larger ones are no faster, and a network's activations grow with the area: a U-Net
@@ -79,6 +82,12 @@ class Plan:
         rows, cols = self.chips.shape
         return 2 * rows * cols * self.layers
 
+    def _repr_html_(self) -> str:
+        """The plan in a notebook: its figures, and blocks and a chip drawn to scale."""
+        from geoseg.jobs.plan_html import plan_html
+
+        return shown(self, lambda: plan_html(self))
+
     def facts(self) -> dict[str, Any]:
         """The plan as JSON."""
         return {
@@ -96,6 +105,46 @@ def fitted(scene: Scene, bundle: Bundle) -> Scene:
     names = [band.name for band in bundle.bands]
     check_dates(scene, names)
     return scene.select(names).in_units(bundle.units)
+
+
+def plan(
+    scene: Scene | str | Path | Sequence[str | Path],
+    bundle: Bundle | str | Path,
+    *,
+    settings: SegmentSettings | None = None,
+    **options: Any,
+) -> Plan:
+    """Cut a scene into chips and blocks as :func:`geoseg.segment` would, and say what that takes; no pixel is read.
+
+    Parameters
+    ----------
+    scene, bundle
+        As for :func:`geoseg.segment`.
+    settings, options
+        :class:`SegmentSettings`, whole or as keywords: ``ram=4 << 30``, ``chip_size=512``.
+
+    Returns
+    -------
+    Plan
+        With ``facts()``, which ``geoseg plan`` prints without its times.
+
+    Raises
+    ------
+    InputRefused, BundleError
+        Those of :func:`geoseg.open_scene` and :func:`geoseg.open_bundle`; ``BANDS``, ``UNITS``: the scene does not fit.
+    UsageError
+        ``RAM``: no block fits into this memory. ``CHIP_SIZE``, ``HALO``: what the bundle cannot do.
+
+    Examples
+    --------
+    >>> plan = geoseg.plan("scene.tif", "bundle", ram=2 << 30)
+    >>> len(plan.grid), plan.worker_bytes < 2 << 30
+    (1, True)
+    """
+    settings = SegmentSettings.either(settings, options)
+    bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    whole = scene if isinstance(scene, Scene) else open_scene([scene] if isinstance(scene, str | Path) else list(scene))
+    return make_plan(fitted(whole, bundle), bundle, settings)
 
 
 def make_plan(scene: Scene, bundle: Bundle, settings: SegmentSettings, *, halo: int | None = None) -> Plan:

@@ -16,23 +16,26 @@ import numpy as np
 import geoseg
 from geoseg.cluster.run import Outcomes
 from geoseg.config import SegmentSettings
-from geoseg.errors import DoneInPart, InputRefused
+from geoseg.errors import DoneInPart
 from geoseg.jobs.digest import Digests
-from geoseg.jobs.outputs import NAMES, Outputs
+from geoseg.jobs.outputs import Outputs
 from geoseg.jobs.plan import Plan
+from geoseg.jobs.record import class_facts
+from geoseg.jobs.segment_page import pictures_of_scene, seen_of, write_segment_page
 from geoseg.jobs.settle import SettledMask
 from geoseg.jobs.steps import Steps
+from geoseg.jobs.told_places import confidence_facts
+from geoseg.jobs.whereabouts import layers_of
 from geoseg.mask.score import SeamScore
+from geoseg.mask.spots import ConfidenceCounter
 from geoseg.model.bundle import Bundle
 from geoseg.model.predict import Choice
 from geoseg.raster.files import write_durable
-from geoseg.raster.overview import read_mask_overview, read_overview
 from geoseg.raster.scene import Scene
 from geoseg.raster.write import RasterInfo, write_mask, write_raster
-from geoseg.report.content import report_of_run
-from geoseg.report.figures import Overview, make_overview
 from geoseg.report.item import ItemFacts, build_item, write_item
-from geoseg.report.page import write_page
+from geoseg.report.qgis_run import confidence_qml, write_segment_project
+from geoseg.report.qgis_scene import Seen
 from geoseg.vector.measure import AreaCounter, ClassArea, write_areas
 from geoseg.vector.polygonize import TraceMap, iter_polygons
 from geoseg.vector.regions import Regions
@@ -85,21 +88,25 @@ def write_products(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map:
     """Write everything into the hidden folder, strips traced by ``trace_map``; returns what ``run.json`` says."""
     out, settings = outputs.staging, facts.settings
     areas = facts.steps.run("mask", lambda: _write_mask(outputs, facts, mask))
+    sure = None
     if settings.confidence:
-        facts.steps.run("confidence", lambda: _write_confidence(outputs, facts, mask))
+        sure = facts.steps.run("confidence", lambda: _write_confidence(outputs, facts, mask))
     write_areas(out / "areas.csv", areas)
-    polygons = None
+    polygons = seen = None
     if settings.only != "mask":
         polygons = facts.steps.run("polygons", lambda: _write_polygons(outputs, facts, mask, trace_map))
+        seen = facts.steps.run("overview", lambda: seen_of(facts.scene))
+        write_segment_project(out, outputs.folder, facts.scene, facts.bundle.legend, seen)
     write_item(
         out / "item.json",
         build_item(
             _item_facts(facts), out, pending=("run.json",) if settings.only == "mask" else ("run.json", "report.html")
         ),
     )
-    run = run_record(facts, areas, polygons)
+    run = run_record(facts, areas, polygons, sure)
+    run["scene"]["layers"] = layers_of(facts.scene, outputs.folder)
     if settings.only != "mask":
-        facts.steps.run("report", lambda: _write_report(outputs, facts, run))
+        facts.steps.run("report", lambda: _write_report(outputs, facts, run, seen))
     write_durable(out / "run.json", (json.dumps(run, indent=1, sort_keys=True) + "\n").encode())
     return run
 
@@ -119,13 +126,20 @@ def _write_mask(outputs: Outputs, facts: Facts, mask: SettledMask) -> list[Class
     return counter.rows()
 
 
-def _write_confidence(outputs: Outputs, facts: Facts, mask: SettledMask) -> None:
-    nodata = facts.bundle.legend.nodata
-    strips = (
-        (row, np.where(values == nodata, np.uint8(255), percent)) for row, values, percent in mask.pairs("confidence")
-    )
+def _write_confidence(outputs: Outputs, facts: Facts, mask: SettledMask) -> dict[str, Any]:
+    """Write ``confidence.tif``, counting while it is written; what ``run.json`` says of it."""
+    geobox, legend = facts.scene.geobox, facts.bundle.legend
+    counter = ConfidenceCounter(geobox.shape, legend.nodata)
+
+    def counted() -> Iterator[tuple[int, np.ndarray]]:
+        for row, values, percent in mask.pairs("confidence"):
+            counter.add(row, values, percent)
+            yield row, np.where(values == legend.nodata, np.uint8(255), percent)
+
     info = RasterInfo("confidence, percent", tags=facts.tags)
-    write_raster(outputs.staging / "confidence.tif", facts.scene.geobox, strips, info=info)
+    write_raster(outputs.staging / "confidence.tif", geobox, counted(), info=info)
+    (outputs.staging / "confidence.qml").write_text(confidence_qml(), encoding="utf-8")
+    return confidence_facts(counter, geobox, legend, mask.read)
 
 
 def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map: TraceMap) -> dict[str, Any]:
@@ -141,27 +155,9 @@ def _write_polygons(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map
     return {"count": count, "simplify_drift": drift}
 
 
-def _write_report(outputs: Outputs, facts: Facts, run: dict[str, Any]) -> None:
-    scene, out = facts.scene, outputs.staging
-    page = report_of_run(
-        run,
-        facts.bundle.legend,
-        geobox=scene.geobox,
-        overview=_overview(scene, out / "mask.tif"),
-        scores=json.loads(facts.bundle.scores),
-        inputs=_inputs(scene),
-        files=[name for name in NAMES if (out / name).exists() or name in ("report.html", "run.json")],
-    )
-    write_page(out / "report.html", page)
-
-
-def _overview(scene: Scene, mask: Path) -> Overview | None:
-    """Scene and mask, small; None where pixels of the scene cannot be read (their blocks are named as failed)."""
-    try:
-        image, valid = read_overview(scene)
-    except InputRefused:
-        return None
-    return make_overview(image, valid, [band.name for band in scene.bands], read_mask_overview(mask))
+def _write_report(outputs: Outputs, facts: Facts, run: dict[str, Any], seen: Seen | None) -> None:
+    pictures = pictures_of_scene(facts.scene, seen)
+    write_segment_page(outputs.staging, run, facts.bundle.legend, facts.scene.geobox, pictures)
 
 
 def _inputs(scene: Scene) -> list[str]:
@@ -177,7 +173,9 @@ def _item_facts(facts: Facts) -> ItemFacts:
     )  # fmt: skip
 
 
-def run_record(facts: Facts, areas: list[ClassArea], polygons: dict[str, Any] | None) -> dict[str, Any]:
+def run_record(
+    facts: Facts, areas: list[ClassArea], polygons: dict[str, Any] | None, confidence: dict[str, Any] | None
+) -> dict[str, Any]:
     """The content of ``run.json``: provenance, plan, choice, seams, failures, timings."""
     predicted = facts.outcomes["predict"]
     return {
@@ -186,9 +184,12 @@ def run_record(facts: Facts, areas: list[ClassArea], polygons: dict[str, Any] | 
         "plan_digest": facts.digests.plan,
         "scene": {
             "name": facts.scene.name, "fingerprint": facts.scene.fingerprint, "product": facts.scene.product,
-            "bands": [band.name for band in facts.scene.bands], "notes": list(facts.scene.notes),
+            "bands": [band.name for band in facts.scene.bands], "notes": list(facts.scene.notes), "files": _inputs(facts.scene),
         },
-        "bundle": {"name": facts.bundle.name, "version": facts.bundle.version, "digest": facts.bundle.digest},
+        "bundle": {
+            "name": facts.bundle.name, "version": facts.bundle.version, "digest": facts.bundle.digest,
+            "scores": json.loads(facts.bundle.scores),
+        },
         "choice": asdict(facts.choice),
         "settings": facts.settings.model_dump(mode="json"),
         "plan": facts.plan.facts(),
@@ -198,7 +199,9 @@ def run_record(facts: Facts, areas: list[ClassArea], polygons: dict[str, Any] | 
             "failed": dict(sorted(facts.failed.items())),
         },
         "seams": asdict(facts.seams) if facts.seams else None,
+        "classes": class_facts(facts.bundle.legend),
         "areas": [asdict(row) for row in areas],
+        "confidence": confidence,
         "polygons": polygons["count"] if polygons else None,
         "simplify_drift": polygons["simplify_drift"] if polygons else None,
         "seconds": facts.steps.seconds,

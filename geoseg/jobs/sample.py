@@ -77,6 +77,11 @@ def sample(
     settings, options
         :class:`geoseg.accuracy.settings.SampleSettings`, whole or as keywords: ``total=500``, ``allocation="neyman"``.
 
+    Returns
+    -------
+    SampleResult
+        The file, its strata, and the standard error to expect.
+
     Raises
     ------
     InputRefused
@@ -91,6 +96,12 @@ def sample(
     Notes
     -----
     Memory: a few strips of about ``block_size`` x ``block_size`` pixels, and the samples.
+
+    Examples
+    --------
+    >>> drawn = geoseg.sample("map/mask.tif", "samples.gpkg", total=60, seed=1)
+    >>> sum(stratum.sampled for stratum in drawn.strata)
+    60
     """
     settings = SampleSettings.either(settings, options)
     out = Path(out)

@@ -25,6 +25,7 @@ from geoseg.jobs.forecast import halo_for, probe_job
 from geoseg.jobs.outputs import Outputs
 from geoseg.jobs.plan import Plan, fitted, make_plan
 from geoseg.jobs.products import Facts, write_products
+from geoseg.jobs.result_html import segment_html
 from geoseg.jobs.settle import SettledMask, filter_settings, seam_score_of, settled
 from geoseg.jobs.sieve import by_value
 from geoseg.jobs.steps import Steps
@@ -32,6 +33,7 @@ from geoseg.mask.score import HaloProposal
 from geoseg.mask.stitch import StitchSettings
 from geoseg.model.bundle import Bundle, open_bundle
 from geoseg.model.predict import Choice, choose
+from geoseg.notebook import shown
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.vector.aoi import read_aoi
 
@@ -57,6 +59,10 @@ class SegmentResult:
     def report(self) -> Path:
         """The page."""
         return self.folder / "report.html"
+
+    def _repr_html_(self) -> str:
+        """The map in a notebook: a small picture, areas by class, where the page is."""
+        return shown(self, lambda: segment_html(self.folder, self.run))
 
 
 def segment(
@@ -86,10 +92,21 @@ def segment(
     cluster
         Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
+    Returns
+    -------
+    SegmentResult
+        Where the outputs are, and ``run``, what ``run.json`` says.
+
     Raises
     ------
     GeosegError
         Each with the exit code of the command line. Committed blocks are kept: the same call resumes.
+
+    Examples
+    --------
+    >>> made = geoseg.segment("scene.tif", "bundle", "new_map", confidence=True)
+    >>> made.mask.name, made.run["blocks"]["run"]
+    ('mask.tif', 1)
     """
     settings = SegmentSettings.either(settings, options)
     bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)

@@ -72,10 +72,15 @@ def sieve(
     mask
         A class raster of any origin, or what :func:`geoseg.raster.classes.open_classes` gave.
     out
-        The GeoTIFF to write; ``.aux.xml`` and ``.qml`` come beside it.
+        The GeoTIFF to write; its sidecars come beside it.
     settings, options
         :class:`SieveSettings`, whole or as keywords: ``min_area=1000``, ``min_area={"water": 500}``, ``min_pixels=10``,
         ``connectivity=8``.
+
+    Returns
+    -------
+    SieveResult
+        The mask, how many regions and pixels changed their class, and the areas of each class before and after.
 
     Raises
     ------
@@ -86,6 +91,12 @@ def sieve(
         output's name does not end in .tif or .tiff.
     Conflict
         ``EXISTS``, ``INPUT``: the output would replace a file.
+
+    Examples
+    --------
+    >>> made = geoseg.sieve("map/mask.tif", "sieved.tif", min_area=20_000)
+    >>> made.regions_merged > 0
+    True
     """
     settings = SieveSettings.either(settings, options)
     if settings.min_area.any == settings.min_pixels.any:

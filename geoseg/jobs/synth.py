@@ -24,11 +24,11 @@ from geoseg.legend import Legend
 from geoseg.raster.files import complete_or_absent
 from geoseg.raster.tiles import usable_threads
 from geoseg.raster.write import RasterInfo, write_mask, write_raster
-from geoseg.train.synth.change import dates
-from geoseg.train.synth.land import Date
-from geoseg.train.synth.scene import NODATA, Landscape
-from geoseg.train.synth.settings import SynthSettings
-from geoseg.train.synth.spectra import BANDS, SCALE, legend
+from geoseg.training.synth.change import dates
+from geoseg.training.synth.land import Date
+from geoseg.training.synth.scene import NODATA, Landscape
+from geoseg.training.synth.settings import SynthSettings
+from geoseg.training.synth.spectra import BANDS, SCALE, legend
 from geoseg.vector.measure import AreaCounter
 
 STRIP = 32
@@ -64,12 +64,23 @@ def synth(
     settings, options
         :class:`SynthSettings`, whole or as keywords: ``size=8192``, ``dates=2``, ``seed=3``, ``change=0.05``.
 
+    Returns
+    -------
+    SynthResult
+        The files of scenes and truths, and between dates of the true transitions.
+
     Raises
     ------
     UsageError
         ``SIZE``, ``CRS``: not in metres. ``CHANGE``: more than the land can do.
     Conflict
         ``EXISTS``: the folder holds something, and is none of an earlier run that may be replaced.
+
+    Examples
+    --------
+    >>> made = geoseg.synth("synthetic", size=64, seed=3)
+    >>> made.truths[0].name
+    'truth.tif'
     """
     settings = SynthSettings.either(settings, options)
     out = Path(out)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,23 @@ from geoseg.jobs.package import (
     temperatures_to_score,
 )
 from geoseg.model.bundle import Bundle, BundleFacts, save_bundle
-from geoseg.model.contents import check_place
+from geoseg.model.contents import PAGE, check_place
 from geoseg.model.scale import scale_logits
-from geoseg.train.augment.preview import write_preview
-from geoseg.train.checking.checks import check, refuse_unlabelled
-from geoseg.train.checking.finding import Finding, refuse_errors
-from geoseg.train.data.cells import cell_side, count_cells, count_parts
-from geoseg.train.data.digest import Dataset, dataset_digest
-from geoseg.train.data.labelled import open_labelled
-from geoseg.train.fitting.checkpoint import LOCK, take
-from geoseg.train.fitting.distributed import leads, team_of
-from geoseg.train.fitting.record import Keep
-from geoseg.train.settings.job import TrainSettings
-from geoseg.train.splits.split import Split, make_splits, whole
-from geoseg.train.trial import Data, OnStep, prepare, run_trial, samples_of, score_trial
+from geoseg.notebook import shown
+from geoseg.report.bundle_content import report_of_bundle
+from geoseg.report.page import write_page
+from geoseg.training.augment.preview import write_preview
+from geoseg.training.checking.checks import check, refuse_unlabelled
+from geoseg.training.checking.finding import Finding, refuse_errors
+from geoseg.training.data.cells import cell_side, count_cells, count_parts
+from geoseg.training.data.digest import Dataset, dataset_digest
+from geoseg.training.data.labelled import open_labelled
+from geoseg.training.fitting.checkpoint import LOCK, take
+from geoseg.training.fitting.distributed import leads, team_of
+from geoseg.training.fitting.record import Keep
+from geoseg.training.settings.job import TrainSettings
+from geoseg.training.splits.split import Split, make_splits, whole
+from geoseg.training.trial import Data, OnStep, prepare, run_trial, samples_of, score_trial
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +54,20 @@ class TrainResult:
     scores: dict[str, Any]
     findings: tuple[Finding, ...]
 
+    def _repr_html_(self) -> str:
+        """The bundle and its scores in a notebook."""
+
+        def made() -> str:
+            from geoseg.training.scoring.report import table
+
+            scores = f"<pre>{escape(table(self.scores))}</pre>" if self.scores else ""
+            return self.bundle._repr_html_() + scores
+
+        return shown(self, made)
+
 
 def train(
-    settings: TrainSettings,
+    job: TrainSettings | Mapping[str, Any] | str | Path,
     out: str | Path,
     *,
     overwrite: bool = False,
@@ -63,11 +78,11 @@ def train(
 
     Parameters
     ----------
-    settings
-        See :class:`TrainSettings`.
+    job
+        A job file (YAML), :class:`TrainSettings`, or its keys as a mapping; paths in a file are relative to it.
     out
         The folder of the bundle. Beside card and weights it gets ``scores.json``, ``confusion.png``, ``reliability.png``,
-        ``metrics.jsonl``, ``curves.png``, ``split.geojson``, ``split.png`` and ``findings.json``.
+        ``metrics.jsonl``, ``curves.png``, ``split.geojson``, ``split.png``, ``findings.json`` and ``report.html``.
     restart
         Drop what a stopped training left.
     on_step
@@ -85,7 +100,14 @@ def train(
         computed. ``CHECKPOINT``: what is left there is of another job. ``LOCKED``: another process makes it.
     InputRefused, UsageError
         Scenes, labels or settings cannot be used.
+
+    Examples
+    --------
+    >>> made = geoseg.train("job.yaml", "trained")
+    >>> made.bundle.name
+    'example'
     """
+    settings = _settings_of(job)
     folder = Path(out)
     check_place(folder, overwrite=overwrite)
     data, splits, findings = survey(settings)
@@ -108,8 +130,15 @@ def train(
         weights = scale_logits(last.network, last.weights, 1 / temperature.value)
         sample = self_test_sample(data, splits[0], facts)
         bundle = save_bundle(folder, facts, weights=weights, sample=sample, beside=beside, overwrite=overwrite)
+        write_page(folder / PAGE, report_of_bundle(bundle, beside))
         shutil.rmtree(work, ignore_errors=True)
     return TrainResult(bundle, scores, findings)
+
+
+def _settings_of(job: TrainSettings | Mapping[str, Any] | str | Path) -> TrainSettings:
+    if isinstance(job, TrainSettings):
+        return job
+    return TrainSettings.of(**job) if isinstance(job, Mapping) else TrainSettings.read(job)
 
 
 def survey(settings: TrainSettings) -> tuple[Data, tuple[Split, ...], tuple[Finding, ...]]:

@@ -35,6 +35,7 @@ from geoseg.jobs.steps import Report, Steps, workforce
 from geoseg.jobs.trajectory_products import NAMES, TrajectoryFacts, write_products
 from geoseg.jobs.trajectory_rasters import write_rasters, write_trajectory
 from geoseg.raster.classes import ClassRaster
+from geoseg.raster.sidecars import sidecars
 from geoseg.vector.threads import InOrder
 
 
@@ -80,6 +81,11 @@ def trajectory(
     cluster
         Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
+    Returns
+    -------
+    TrajectoryResult
+        The sequences by number, the transitions between dates, and ``run``, what ``run.json`` says.
+
     Raises
     ------
     UsageError
@@ -96,6 +102,13 @@ def trajectory(
     A date without data is none of the sequence: between a class before it and another one after it lies one change, at the
     date when the new class is first seen. The maps are read twice, with ``flicker`` three times. Memory: a few windows of
     all maps, 512 rows of numbers (it grows with the columns, not with the rows), and the table of sequences.
+
+    Examples
+    --------
+    >>> maps = ["land/truth_1.tif", "land/truth_2.tif"]
+    >>> made = geoseg.trajectory(maps, "years", dates=("2000", "2010"))
+    >>> len(made.steps)
+    1
     """
     settings = TrajectorySettings.either(settings, options)
     out = Path(out)
@@ -163,7 +176,7 @@ def _names(out: Path, masks: Sequence[str]) -> tuple[str, ...]:
     except (OSError, ValueError, AttributeError, TypeError):
         left = []
     rasters = dict.fromkeys([*masks, *left])
-    return (*NAMES, *(name for mask in rasters for name in (mask, f"{mask}.aux.xml", f"{mask[:-4]}.qml")))
+    return (*NAMES, *(name for mask in rasters for name in (mask, *sidecars(mask))))
 
 
 @dataclass(frozen=True, slots=True)

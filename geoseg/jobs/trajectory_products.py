@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 import geoseg
-from geoseg.compare.change_legend import change_legend
 from geoseg.compare.dates import Dates
 from geoseg.compare.hmm import FlickerFilter, emission_of
 from geoseg.compare.map_errors import MapErrors
@@ -25,8 +24,6 @@ from geoseg.compare.transition import Transitions
 from geoseg.config import ClusterChoice
 from geoseg.jobs.record import (
     ITEM,
-    PAGE,
-    RECORD,
     by_class_facts,
     changed_facts,
     class_facts,
@@ -39,12 +36,13 @@ from geoseg.jobs.record import (
     write_record,
 )
 from geoseg.jobs.steps import Steps
+from geoseg.jobs.told_places import change_places
+from geoseg.jobs.trajectory_page import ends_of, write_trajectory_page
 from geoseg.jobs.trajectory_told import said_of
+from geoseg.raster.classes import MOST_CLASSES, open_classes
 from geoseg.raster.overview import step_for
-from geoseg.report.change_figures import ChangeOverview
 from geoseg.report.item import write_item
-from geoseg.report.page import write_page
-from geoseg.report.trajectory_content import report_of_trajectory
+from geoseg.report.qgis_run import write_trajectory_project
 from geoseg.report.trajectory_item import FILES, build_trajectory_item
 from geoseg.vector.measure import write_csv
 
@@ -145,12 +143,22 @@ def write_products(facts: TrajectoryFacts, folder: Path, steps: Steps) -> dict[s
     with steps.timed("tables"):
         _write_tables(facts, folder)
     record, page = record_of(facts), facts.settings.only != "raster"
+    if page:
+        _write_project(facts, folder)
     write_item(folder / ITEM, build_trajectory_item(record, facts.maps.geobox, folder, pending=pending(page=page)))
     if page:
         with steps.timed("report"):
             _write_page(facts, folder, record)
     write_record(folder, record)
     return record
+
+
+def _write_project(facts: TrajectoryFacts, folder: Path) -> None:
+    """``folder`` is hidden inside the run's."""
+    few = len(facts.trajectories) <= MOST_CLASSES
+    legend = open_classes(folder / "trajectory.tif").legend if few else None
+    dates = list(zip(facts.dates.labels, map(int, facts.dates.codes), strict=True))
+    write_trajectory_project(folder, folder.parent, facts.maps, dates=dates, masks=facts.masks, legend=legend)
 
 
 def record_of(facts: TrajectoryFacts) -> dict[str, Any]:
@@ -180,12 +188,18 @@ def record_of(facts: TrajectoryFacts) -> dict[str, Any]:
         "steps": [_step(facts, i) for i in range(len(facts.steps))],
         "shifts": [shift.to_json() if shift is not None else None for shift in facts.shifts],
         "flicker": _flicker(facts),
+        "places": _places(facts),
         "settings": facts.settings.model_dump(mode="json", exclude={"notes"}),
         "notes": [*facts.settings.notes, *maps.notes, *facts.notes],
         "seconds": facts.seconds,
         "finished": now(),
     }
     return {**record, "statement": said_of(record)}
+
+
+def _places(facts: TrajectoryFacts) -> list[dict[str, Any]]:
+    codes = ends_of(facts.overview, facts.trajectories.rows).change
+    return change_places(codes, facts.step, facts.maps.geobox, facts.maps.legend.names)
 
 
 def _side(facts: TrajectoryFacts, i: int) -> dict[str, Any]:
@@ -257,12 +271,4 @@ def _transition_lines(facts: TrajectoryFacts) -> Iterator[list[object]]:
 
 def _write_page(facts: TrajectoryFacts, folder: Path, record: dict[str, Any]) -> None:
     """The page of a change, from the first date to the last."""
-    legend, found = facts.maps.legend, facts.trajectories
-    ends = np.concatenate([np.zeros((1, 2), np.uint8), found.rows[:, [0, -1]]])
-    before, after = ends[facts.overview, 0], ends[facts.overview, 1]
-    codes = np.where((before > 0) & (after > 0), before.astype(np.uint16) * 256 + after, 0).astype(np.uint16)
-    files = [name for name in (*NAMES, *facts.masks) if (folder / name).exists() or name in (RECORD, PAGE)]
-    changes = change_legend(legend, facts.whole.codes())
-    overview = ChangeOverview(before, after, codes)
-    data = report_of_trajectory(record, legend, changes=changes, overview=overview, files=files)
-    write_page(folder / PAGE, data)
+    write_trajectory_page(folder, record, facts.maps.legend, facts.overview, facts.trajectories.rows)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from geoseg import notebook
 from geoseg.cluster.connect import ClusterSettings, connect
 from geoseg.cluster.run import note_progress, progress_file
 from geoseg.config import PolygonizeSettings
@@ -59,6 +60,19 @@ class PolygonizeResult:
     area_method: str
     classes: tuple[ClassPolygons, ...] = field(repr=False)
 
+    def _repr_html_(self) -> str:
+        """What each class came to, in a notebook."""
+
+        def made() -> str:
+            rows = [
+                (row.class_name, f"{row.polygons:,}", f"{row.n_pixels:,}", f"{row.area_m2 / 1e4:,.1f}")
+                for row in self.classes
+            ]
+            body = notebook.table(("class", "polygons", "pixels", "ha"), rows, right=(1, 2, 3))
+            return notebook.panel(f"{self.polygons:,} polygons in {', '.join(map(str, self.files))}", body)
+
+        return notebook.shown(self, made)
+
     def facts(self) -> dict[str, Any]:
         """The same for JSON."""
         return {**asdict(self), "files": [str(path) for path in self.files]}
@@ -91,6 +105,11 @@ def polygonize(
     cluster
         Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
+    Returns
+    -------
+    PolygonizeResult
+        The files, how many polygons, and what each class came to.
+
     Raises
     ------
     InputRefused
@@ -101,6 +120,12 @@ def polygonize(
         ``EXISTS``, ``INPUT``: the output would replace a file.
     ResourceError
         The disk is full, or a Shapefile would pass 2 GB.
+
+    Examples
+    --------
+    >>> made = geoseg.polygonize("map/mask.tif", "polygons.gpkg", min_area=10_000)
+    >>> made.polygons == sum(row.polygons for row in made.classes) > 0
+    True
     """
     settings = PolygonizeSettings.either(settings, options)
     out = Path(out)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +31,7 @@ from geoseg.model.contents import check_contents, check_file, check_place, insid
 from geoseg.model.item import digest_of, to_item
 from geoseg.model.schema import check_item
 from geoseg.model.weights import PICKLES, encode_tensors, read_tensors
+from geoseg.notebook import shown
 from geoseg.raster.files import complete_or_absent
 
 __all__ = [
@@ -61,8 +62,8 @@ class Bundle:
     halo: int
     align: int
     fixed_size: bool
-    scores: str
-    card: str
+    scores: str = field(repr=False)
+    card: str = field(repr=False)
     sample: str | None
     beside: tuple[str, ...]
 
@@ -71,11 +72,29 @@ class Bundle:
         """Name and digest for tags: ``name@sha256:<first 12>``."""
         return f"{self.name}@sha256:{self.digest[:12]}"
 
+    def _repr_html_(self) -> str:
+        """The bundle in a notebook: what it maps, how good it says it is, and a picture of its self-test."""
+        from geoseg.model.bundle_html import bundle_html
+
+        return shown(self, lambda: bundle_html(self))
+
 
 def open_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
-    """Open a bundle; with ``verify`` the SHA-256 of card and files is checked (workers, whose client did, may skip it).
+    """Open a bundle.
 
     The files beside the model are not needed to run it, so they are not looked at: :func:`read_beside` checks them.
+
+    Parameters
+    ----------
+    path
+        The bundle's folder.
+    verify
+        Check the SHA-256 of card and files; workers, whose client did, may skip it.
+
+    Returns
+    -------
+    Bundle
+        A small value; the weights stay on the disk.
 
     Raises
     ------
@@ -83,6 +102,12 @@ def open_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
         ``MISSING``: no folder, no card, or a file that the card names is not there. ``CARD``: the card is not valid.
         ``VERSION``: another bundle format. ``DIGEST``: a file or the card is not what was saved. ``WEIGHTS``: the
         weights are no sound safetensors or ONNX file.
+
+    Examples
+    --------
+    >>> bundle = geoseg.open_bundle("bundle")
+    >>> [band.name for band in bundle.bands]
+    ['blue', 'green', 'red', 'nir', 'swir1']
     """
     folder = Path(path)
     card, item = read_item(folder)

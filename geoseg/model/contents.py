@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from geoseg.model.onnxfile import OnnxInfo
 
 
+PAGE = "report.html"
+"""A page about a bundle, which may lie in its folder: made from the other files, so that the card does not name it."""
+
+
 def inside(folder: Path, name: str) -> Path:
     """The regular file ``name`` of the folder; links that lead out of it are refused."""
     path = folder / name
@@ -38,7 +42,7 @@ def check_place(folder: Path, *, overwrite: bool) -> None:
         raise Conflict.of("EXISTS", folder, "exists already", "Add --overwrite or choose another name")
     if folder.name in ("", "..") or folder.is_symlink() or not folder.is_dir():
         raise Conflict.of("EXISTS", folder, "can not be replaced by a bundle's folder", "Choose another name")
-    own = _named(folder / "card.json")
+    own = _named(folder / "card.json") | {PAGE}
     strange = sorted(path.name for path in folder.iterdir() if path.name not in own or path.is_dir())
     if strange:
         what = f"holds {strange[0]}, which is no file of a bundle, and would be replaced as a whole"

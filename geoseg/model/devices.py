@@ -44,11 +44,16 @@ def find(device: str, *, torch_runs: bool) -> str:
 
 def cuda_count() -> int:
     """How many CUDA devices torch can use here; torch is asked only where the system shows a GPU, as its import is slow."""
-    if sys.platform == "linux" and not any(Path(node).exists() for node in _GPU_NODES):
+    if sys.platform == "linux" and not gpus_shown():
         return 0
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def gpus_shown() -> bool:
+    """Whether the system shows a GPU, usable or not, by its device files."""
+    return any(Path(node).exists() for node in _GPU_NODES)
 
 
 def precisions(backend: Backend, device: str) -> tuple[Precision, ...]:

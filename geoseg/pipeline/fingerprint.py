@@ -134,7 +134,7 @@ def files_of(task: Task, paths: Paths) -> list[str]:
 
 def _of_training(file: str, paths: Paths) -> list[str]:
     """The scenes and labels of a training; each allowed."""
-    from geoseg.train.settings.job import TrainSettings
+    from geoseg.training.settings.job import TrainSettings
 
     job = TrainSettings.read(file)
     images = job.images and (job.images.images, job.images.coco, job.images.voc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,53 @@ _FIRST_WAIT, _LONGEST_WAIT = 2.0, 120.0
 Report = Callable[[TaskProgress], None]
 Work = Callable[[Task, Place, OnStep], dict[str, Any]]
 """Does one task: :func:`geoseg.pipeline.work.work`, or what a test puts in its place."""
+
+
+def run(
+    pipeline: Pipeline | str | Path,
+    out: str | Path | None = None,
+    *,
+    on_progress: Report | None = None,
+    overwrite: bool = False,
+    roots: Sequence[str | Path] | None = None,
+) -> PipelineResult:
+    """Run the steps of a pipeline over its scenes; what is done of the same inputs already is skipped.
+
+    Parameters
+    ----------
+    pipeline
+        A pipeline's file (YAML), or what :meth:`Pipeline.read` gave.
+    out
+        The folder: one folder a step, in it one a scene; ``pipeline.json`` says what became of each task. By default the
+        pipeline's name.
+    on_progress
+        Called when a task begins and ends, and in it after each block.
+    overwrite
+        Replace outputs that are not this pipeline's, or that somebody has changed since.
+    roots
+        Folders that every path in the file has to lie below, beside the file's own; any path when not given.
+
+    Returns
+    -------
+    PipelineResult
+        Failed tasks are in it and raise nothing: see :meth:`PipelineResult.raise_if_failed`.
+
+    Raises
+    ------
+    InputRefused, UsageError
+        The file, its scenes or names cannot be.
+    ClusterLost, ResourceError
+        After the last try, where no other task would fare better. What is done is kept.
+
+    Examples
+    --------
+    >>> made = geoseg.run("pipeline.yaml", "archive")
+    >>> made.raise_if_failed()
+    >>> [task.status for task in made.tasks]
+    ['done', 'done']
+    """
+    made = pipeline if isinstance(pipeline, Pipeline) else Pipeline.read(pipeline, roots=roots)
+    return run_pipeline(made, out if out is not None else made.name, on_progress=on_progress, overwrite=overwrite)
 
 
 def run_pipeline(

@@ -198,7 +198,7 @@ def _estimate(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
 
 def _train(task: Task, place: Place, on_step: OnStep) -> dict[str, Any]:
     from geoseg.jobs.train import train
-    from geoseg.train.settings.job import TrainSettings
+    from geoseg.training.settings.job import TrainSettings
 
     step = task.step
     assert isinstance(step, TrainStep)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.windows import Window as RasterioWindow
 
 from geoseg.grid.geobox import Window
+from geoseg.raster.admit import admit, open_admitted
 from geoseg.raster.env import gdal_env
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene
@@ -59,6 +61,24 @@ def read_overview(scene: Scene, *, max_side: int = 1024) -> tuple[NDArray[Any], 
         images.append(thin(image, window, step).copy())
         valids.append(thin(valid, window, step).copy())
     return np.concatenate(images, axis=1), np.concatenate(valids)
+
+
+def read_thin(path: str | Path, *, max_side: int = 1024) -> NDArray[Any]:
+    """Read every n-th pixel of a raster of one band that geoseg wrote, strip by strip, as the file has them (rows, cols).
+
+    Raises
+    ------
+    InputRefused
+        As :func:`geoseg.raster.admit.admit`; ``READ``: it cannot be decoded.
+    """
+    file, found = admit(path, palette_ok=True), []
+    rows, cols = file.geobox.shape
+    with open_admitted(path, file.driver) as dataset:
+        for row in range(0, rows, _ROWS):
+            window = Window(row, 0, min(_ROWS, rows - row), cols)
+            strip = dataset.read(1, window=RasterioWindow(0, row, cols, window.height))
+            found.append(thin(strip, window, step_for((rows, cols), max_side)).copy())
+    return np.concatenate(found)
 
 
 def read_mask_overview(path: str | Path, *, max_side: int = 1024) -> NDArray[np.uint8]:

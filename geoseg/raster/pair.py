@@ -84,10 +84,34 @@ def open_dates(
     earlier: Earlier = Earlier(),
     **how: Any,
 ) -> Scene:
-    """Open two scenes of one place as one; ``how`` is what :func:`geoseg.open_scene` takes, for both.
+    """Open two scenes of one place as one, whose bands are those of both: ``before_red``, ``after_red``.
 
-    ``earlier`` may name other bands or another time step for ``before``; its date is never that of ``after``. Raises what
-    :func:`geoseg.open_scene` and :func:`pair` do.
+    Parameters
+    ----------
+    before, after
+        Files or products of the two dates.
+    align
+        Bring ``after`` onto the grid of ``before``, bilinear, where they differ by more than whole pixels.
+    earlier
+        Other bands, or another time step, for ``before``; its date is never that of ``after``.
+    how
+        What :func:`geoseg.open_scene` takes, for both.
+
+    Returns
+    -------
+    Scene
+        On the grid of ``before``; a pixel is valid where both are.
+
+    Raises
+    ------
+    InputRefused, UsageError
+        What :func:`geoseg.open_scene` and :func:`geoseg.raster.pair.pair` raise.
+
+    Examples
+    --------
+    >>> both = geoseg.open_dates("land/scene_1.tif", "land/scene_2.tif")
+    >>> both.bands[0].name, both.bands[-1].name
+    ('before_blue', 'after_swir2')
     """
     said = {"bands": earlier.bands, "time": earlier.time}
     own = {"date": earlier.date, **{name: value for name, value in said.items() if value is not None}}

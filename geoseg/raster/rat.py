@@ -1,9 +1,9 @@
-"""RAT: names and colours of a mask beside it, as GDAL, QGIS and ArcGIS read them."""
+"""RAT: names and colours of a mask beside it, as GDAL reads them, and with it QGIS and ArcGIS."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from geoseg.legend import Legend
 
@@ -54,24 +54,6 @@ def pam_xml(legend: Legend, counts: Mapping[int, int]) -> str:
         f"    <CategoryNames>\n{categories}    </CategoryNames>\n"
         f'    <GDALRasterAttributeTable tableType="thematic">\n{columns}{rows}    </GDALRasterAttributeTable>\n'
         "  </PAMRasterBand>\n</PAMDataset>\n"
-    )
-
-
-def qml(legend: Legend) -> str:
-    """Return the text of ``mask.qml``: QGIS's style of unique values, in the legend's order."""
-    entries = "".join(
-        f'        <paletteEntry value="{c.value}" color="#{"".join(f"{part:02x}" for part in c.colour)}" '
-        f'alpha="255" label={quoteattr(_printable(c.name))}/>\n'
-        for c in legend.classes
-    )
-    return (
-        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-        '<qgis version="3.22" styleCategories="AllStyleCategories" hasScaleBasedVisibilityFlag="0">\n  <pipe>\n'
-        '    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">\n'
-        f"      <rasterTransparency/>\n      <colorPalette>\n{entries}      </colorPalette>\n"
-        "    </rasterrenderer>\n"
-        '    <rasterresampler zoomedInResampler="nearest" zoomedOutResampler="nearest" maxOversampling="1"/>\n'
-        "  </pipe>\n  <blendMode>0</blendMode>\n</qgis>\n"
     )
 
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.grid.geobox import GeoBox
+from geoseg.notebook import shown
 from geoseg.raster.align import finest, overlaps, pixel_metres, same_grid
 from geoseg.raster.band import NETCDF, Band, Quality
 from geoseg.raster.dated import BEFORE, date_and_name
@@ -18,6 +20,9 @@ from geoseg.raster.identity import Stamp, sample_file, sample_remote, stamp
 from geoseg.raster.quality import Request
 from geoseg.raster.resample import on_lattice
 from geoseg.raster.sniff import remote_target
+
+if TYPE_CHECKING:
+    from xarray import DataArray
 
 __all__ = ["Band", "Quality", "Scene", "open_scene"]
 
@@ -95,6 +100,35 @@ class Scene:
         note = f"the bundle expects {units}: the file's numbers are used without scale and offset"
         return _identified(replace(self, bands=raw, units=units, notes=(*self.notes, note)))
 
+    def to_xarray(self, *, chunk: int = 2048) -> DataArray:
+        """The scene as an xarray array of Dask blocks: pixels are read when a result is asked for.
+
+        Parameters
+        ----------
+        chunk
+            Side of a block, pixels.
+
+        Returns
+        -------
+        xarray.DataArray
+            float32 (band, y, x) in the scene's units, NaN where one of its bands has no data; ``band`` has the names, ``y`` and
+            ``x`` the centres of pixels, ``spatial_ref`` the CRS, for rioxarray too.
+
+        Raises
+        ------
+        UsageError
+            ``CHUNK``: not positive.
+        """
+        from geoseg.raster.lazy import scene_array
+
+        return scene_array(self, chunk=chunk)
+
+    def _repr_html_(self) -> str:
+        """The scene in a notebook: what it is, and a small picture."""
+        from geoseg.raster.scene_html import scene_html
+
+        return shown(self, lambda: scene_html(self))
+
     def check_unchanged(self) -> None:
         """Raise Conflict (``CHANGED``) when a file's size or time differs from when the scene was opened."""
         for known in self.stamps:
@@ -165,12 +199,23 @@ def open_scene(  # noqa: PLR0913 - one door, each of its settings an option of t
     allow_remote
         Take http(s) and s3 addresses.
 
+    Returns
+    -------
+    Scene
+        A small value, which pickles; no file stays open.
+
     Raises
     ------
     InputRefused
         The codes of :func:`geoseg.raster.admit.admit`, ``BANDS``, ``PRODUCT``, ``TIME``, ``QUALITY``, ``EXTENT``.
     UsageError
         No path at all; ``--time`` for something other than NetCDF; ``DATE``: ``date`` is none.
+
+    Examples
+    --------
+    >>> scene = geoseg.open_scene("scene.tif")
+    >>> scene.geobox.shape, len(scene.bands)
+    ((246, 489), 5)
     """
     names = [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if not names:

@@ -22,7 +22,7 @@ from geoseg.raster.env import gdal_env
 from geoseg.raster.files import complete_or_absent, disk_error
 from geoseg.raster.names import LEGEND_TAG
 from geoseg.raster.overviews import Resampling
-from geoseg.raster.rat import pam_xml, qml
+from geoseg.raster.sidecars import write_sidecars
 from geoseg.raster.tiles import Layer, TilePyramid, checksum, usable_threads
 
 Strip = tuple[int, np.ndarray[Any, np.dtype[Any]]]
@@ -66,7 +66,7 @@ def write_mask(
     Parameters
     ----------
     path
-        ``mask.tif``; beside it come ``mask.tif.aux.xml`` (category names, attribute table) and ``mask.qml`` (QGIS).
+        ``mask.tif``; names, colours and counts come beside it, see :mod:`geoseg.raster.sidecars`.
     geobox
         Shape, transform and CRS; the strips must fill it.
     legend
@@ -102,8 +102,7 @@ def write_mask(
         counts = dict(zip(codes, found, strict=True))
         if sum(found) != geobox.shape[0] * geobox.shape[1]:
             raise UsageError.of("LEGEND", path, "a pixel has a value that is no class of the legend", "Add the class")
-        temporary.with_name(f"{temporary.name}.aux.xml").write_text(pam_xml(legend, counts), encoding="utf-8")
-        temporary.with_suffix(".qml").write_text(qml(legend), encoding="utf-8")
+        write_sidecars(temporary, legend, counts)
     return counts
 
 
@@ -132,9 +131,7 @@ def write_codes(
 
     with complete_or_absent(path) as temporary:
         _write(temporary, geobox, strips(), info=RasterInfo(description, "uint16", 0, "mode", said), threads=threads)
-        classes, counts = legend()
-        temporary.with_name(f"{temporary.name}.aux.xml").write_text(pam_xml(classes, counts), encoding="utf-8")
-        temporary.with_suffix(".qml").write_text(qml(classes), encoding="utf-8")
+        write_sidecars(temporary, *legend())
 
 
 def write_raster(

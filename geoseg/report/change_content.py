@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from geoseg.legend import Legend
-from geoseg.report.change_figures import ChangeOverview
 from geoseg.report.change_tables import (
     MOST_TRANSITIONS,
     ClassLine,
@@ -30,6 +29,12 @@ from geoseg.report.change_tables import (
     zone_fields,
 )
 from geoseg.report.change_told import error_rows, shift_note, shift_rows
+from geoseg.report.content import LegendLine, legend_lines
+from geoseg.report.estimate_content import Estimated
+from geoseg.report.places import PLACES_NOTE, PlaceLine, place_lines
+from geoseg.report.sankey import Sankey, sankey_of
+from geoseg.report.stage import Stage
+from geoseg.report.vision import clash_notes
 from geoseg.report.words import (
     Headline,
     Rows,
@@ -45,6 +50,8 @@ from geoseg.report.words import (
     steps_of,
 )  # fmt: skip
 
+_NOTABLE = 0.01
+"""Share of the grid without a class from which on the page warns."""
 _STEPS = {
     "open": "opening both maps",
     "shift": "measuring the shift",
@@ -63,13 +70,16 @@ class ChangeData:
 
     title: str
     subtitle: str
-    legend: Legend
-    changes: Legend | None = None
+    lines: tuple[LegendLine, ...] = ()
+    legend_notes: tuple[str, ...] = ()
     statement: str = ""
     headlines: tuple[Headline, ...] = ()
     warnings: tuple[str, ...] = ()
-    names: tuple[str, ...] = ("Before", "After")
-    overview: ChangeOverview | None = None
+    stage: Stage | None = None
+    places: tuple[PlaceLine, ...] = ()
+    places_note: str = ""
+    sankey: Sankey | None = None
+    estimated: Estimated | None = None
     transitions: tuple[TransitionLine, ...] = ()
     transitions_note: str = ""
     classes: tuple[ClassLine, ...] = ()
@@ -95,8 +105,11 @@ FILES = {
     "item.json": "STAC Item that describes these files",
     "report.html": "this page",
     "run.json": "provenance, settings, timings",
+    "project.qgz": "project for QGIS: all layers in groups, with names and colours",
     "change.qml": "colours and names for QGIS",
-    "change.tif.aux.xml": "names and attribute table for GDAL, QGIS and ArcGIS",
+    "change.tif.aux.xml": "names and attribute table for GDAL and QGIS",
+    "change.tif.vat.dbf": "names, colours and attribute table for ArcGIS",
+    "change.tif.vat.cpg": "the encoding of that table",
 }
 
 
@@ -105,8 +118,9 @@ def report_of_change(
     legend: Legend,
     *,
     changes: Legend | None = None,
-    overview: ChangeOverview | None = None,
+    stage: Stage | None = None,
     files: Sequence[str] = (),
+    estimated: Estimated | None = None,
 ) -> ChangeData:
     """Say what the record of a change run holds.
 
@@ -118,29 +132,35 @@ def report_of_change(
         The joined classes of both maps.
     changes
         The legend of the change raster (``before * 256 + after``), whose colours the picture has.
-    overview
-        Both maps and the change, small.
+    stage
+        The pictures of both maps and the change.
     files
         Names of the outputs, without folders.
+    estimated
+        What labelled samples say of the change.
     """
     names = tuple(str(run.get(side, {}).get("name") or side) for side in ("before", "after"))
     pixels, hectares = matrix_of(run, "matrix", "n_pixels"), matrix_of(run, "matrix", "area_ha")
     transitions = transition_lines(hectares, legend, changes)
+    matrix = matrix_table(hectares, legend, estimated)
     return ChangeData(
         title=f"Change from {names[0]} to {names[1]}",
         subtitle=_subtitle(run),
-        legend=legend,
-        changes=changes,
+        lines=legend_lines(legend),
+        legend_notes=clash_notes(legend),
         statement=str(run.get("statement") or ""),
         headlines=tuple(_headlines(run, transitions)),
         warnings=tuple(_warnings(run)),
-        names=(_titled("Before", run.get("before", {})), _titled("After", run.get("after", {}))),
-        overview=overview,
+        stage=stage,
+        places=place_lines(run),
+        places_note=PLACES_NOTE,
+        sankey=sankey_of(matrix) if matrix else None,
+        estimated=estimated,
         transitions=transitions[:MOST_TRANSITIONS],
         transitions_note=rest_of(transitions),
         classes=class_lines(run, legend),
-        matrix=matrix_table(hectares, legend),
-        matrix_note=matrix_note(run, pixels),
+        matrix=matrix,
+        matrix_note=matrix_note(run, pixels, estimated),
         **rule_fields(run, pixels),
         **interval_fields(run),
         **zone_fields(run),
@@ -155,8 +175,13 @@ def _subtitle(run: Mapping[str, Any]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _titled(word: str, side: Mapping[str, Any]) -> str:
-    return ": ".join(str(part) for part in (word, side.get("name")) if part)
+def titles_of(run: Mapping[str, Any]) -> tuple[str, str]:
+    """What the pictures of both maps are called."""
+    before, after = (
+        ": ".join(str(part) for part in (word, run.get(side, {}).get("name")) if part)
+        for word, side in (("Before", "before"), ("After", "after"))
+    )
+    return before, after
 
 
 def _headlines(run: Mapping[str, Any], transitions: Sequence[TransitionLine]) -> Iterator[Headline]:
@@ -179,6 +204,11 @@ def _headlines(run: Mapping[str, Any], transitions: Sequence[TransitionLine]) ->
 
 
 def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
+    rows, cols = (run.get("grid") or {}).get("shape") or (0, 0)
+    counted = matrix_of(run, "matrix", "n_pixels")
+    if counted is not None and rows * cols and counted.sum() < (1 - _NOTABLE) * rows * cols:
+        share = percent(1 - float(counted.sum()) / (rows * cols))
+        yield f"{share} of the grid has no class at one of the dates, and is not compared."
     for side in ("before", "after"):
         yield from (f"{side.title()}: {note}" for note in run.get(side, {}).get("notes") or ())
     yield from (str(note) for note in run.get("notes") or ())

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.legend import Colour, Legend
-from geoseg.report.figures import MAX_SIDE, classes_uri
+from geoseg.report.figures import classes_uri, mask_picture
+from geoseg.report.stage import Picture, bounded
 
-_MOST_TEXT = 2_400_000
-"""Characters of the three pictures together, so that the page stays below 3 MB: what is noisier is shown coarser."""
+LENGTH = 520_000
+"""Characters of each picture: with those of both scenes the page stays below 3 MB."""
+SCENE_LENGTH = 360_000
+CHANGE = "Change that was kept: grey is unchanged, the palest grey has no data"
 UNCHANGED: Colour = (206, 210, 215)
 
 
@@ -32,8 +36,10 @@ class ChangeOverview:
     change: NDArray[np.uint16]
 
 
-def change_uris(overview: ChangeOverview, legend: Legend, changes: Legend | None = None) -> tuple[str, str, str]:
-    """Before, after and change as PNGs in ``data:`` addresses; no class is transparent, no change is pale grey.
+def change_pictures(
+    overview: ChangeOverview, legend: Legend, changes: Legend | None = None, titles: Sequence[str] = ("Before", "After")
+) -> tuple[Picture, Picture, Picture]:
+    """Before, after and change; no class is transparent, no change is pale grey.
 
     Parameters
     ----------
@@ -43,13 +49,16 @@ def change_uris(overview: ChangeOverview, legend: Legend, changes: Legend | None
         The legend of the change raster, whose colours a change has; without it, and where there are more colours than
         a picture can hold, a change has the colour of its class after.
     """
-    step = -(-max(overview.before.shape) // MAX_SIDE)
-    while True:
-        maps = [classes_uri(kept[::step, ::step], legend.colours, 0) for kept in (overview.before, overview.after)]
-        uris = maps[0], maps[1], _change_uri(overview.change[::step, ::step], legend, changes)
-        if sum(map(len, uris)) <= _MOST_TEXT:
-            return uris
-        step += 1
+    maps = [
+        mask_picture(values, legend, key, title, length=LENGTH)
+        for key, title, values in zip(("before", "after"), titles, (overview.before, overview.after), strict=True)
+    ]
+    return maps[0], maps[1], change_picture(overview.change, legend, changes)
+
+
+def change_picture(codes: NDArray[np.uint16], legend: Legend, changes: Legend | None = None) -> Picture:
+    """``before * 256 + after``, uint16 (rows, cols), as :func:`change_pictures` draws it."""
+    return Picture("change", CHANGE, bounded(lambda step: _change_uri(codes[::step, ::step], legend, changes), LENGTH))
 
 
 def _change_uri(codes: NDArray[np.uint16], legend: Legend, changes: Legend | None) -> str:

@@ -9,15 +9,15 @@ from typing import Any
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.raster.align import pixel_metres
-from geoseg.report.item import COG, Kind, assets_of, item_of, projection, times_of
+from geoseg.report.item import COG, PROJECT_KINDS, Kind, assets_of, item_of, projection, sidecar_kinds, times_of
 
 _KINDS = {
     "change": Kind("change.tif", "Change: before * 256 + after", COG, ("data",)),
     "transitions": Kind("transitions.csv", "Area of each transition", "text/csv", ("data",)),
     "zones": Kind("zones.csv", "Area of each transition by zone", "text/csv", ("data",)),
     "polygons": Kind("polygons.gpkg", "Changed places with areas", "application/geopackage+sqlite3", ("data",)),
-    "style": Kind("change.qml", "Style for QGIS", "application/xml", ("metadata",)),
-    "names": Kind("change.tif.aux.xml", "Names and attribute table", "application/xml", ("metadata",)),
+    **sidecar_kinds("change.tif"),
+    **PROJECT_KINDS,
     "report": Kind("report.html", "Report", "text/html", ("metadata",), False),
     "run": Kind("run.json", "Provenance and timings", "application/json", ("metadata",), False),
 }

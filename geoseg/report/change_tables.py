@@ -6,7 +6,7 @@ However many classes there are, the tables stay small: the largest ones have a l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from geoseg.legend import Legend
 from geoseg.report.change_told import change_interval
+from geoseg.report.estimate_content import Estimated
+from geoseg.report.scores_told import Figure
 from geoseg.report.words import area, hex_colour, number
 
 Matrix = NDArray[np.float64]
@@ -68,10 +70,11 @@ class MatrixTable:
     names: tuple[str, ...]
     colours: tuple[str, ...]
     area_ha: Matrix
+    estimates: Mapping[tuple[int, int], Figure] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Row by row: place, name, colour, total, and cells of (hectares, share of the row, share of the column)."""
+        """Row by row: place, name, colour, total, and cells of (hectares, shares of row and column, estimate)."""
         down, across = self.area_ha.sum(axis=0), self.area_ha.sum(axis=1)
         return [
             {
@@ -80,7 +83,12 @@ class MatrixTable:
                 "colour": self.colours[i],
                 "total": float(across[i]),
                 "cells": [
-                    (float(ha), float(ha / across[i]) if across[i] else 0.0, float(ha / down[j]) if down[j] else 0.0)
+                    (
+                        float(ha),
+                        float(ha / across[i]) if across[i] else 0.0,
+                        float(ha / down[j]) if down[j] else 0.0,
+                        self.estimates.get((i, j)),
+                    )
                     for j, ha in enumerate(self.area_ha[i])
                 ],
             }
@@ -169,7 +177,7 @@ def class_lines(run: Mapping[str, Any], legend: Legend) -> tuple[ClassLine, ...]
     return tuple(sorted(seen, key=lambda line: -max(line.before_ha, line.after_ha))[: 2 * MOST_CLASSES])
 
 
-def matrix_table(hectares: Matrix | None, legend: Legend) -> MatrixTable | None:
+def matrix_table(hectares: Matrix | None, legend: Legend, estimated: Estimated | None = None) -> MatrixTable | None:
     """The matrix of the largest classes; the others together are its last row and column."""
     if hectares is None or not hectares.sum():
         return None
@@ -185,14 +193,23 @@ def matrix_table(hectares: Matrix | None, legend: Legend) -> MatrixTable | None:
         names.append(f"{len(groups[-1])} other classes")
         colours.append("#808080")
     table = np.array([[hectares[np.ix_(one, two)].sum() for two in groups] for one in groups])
-    return MatrixTable(tuple(names), tuple(colours), table)
+    known = {line.name: line.area for line in estimated.classes} if estimated else {}
+    cells = {
+        (i, j): known[f"{one}->{two}"]
+        for i, one in enumerate(names)
+        for j, two in enumerate(names)
+        if f"{one}->{two}" in known
+    }
+    return MatrixTable(tuple(names), tuple(colours), table, cells)
 
 
-def matrix_note(run: Mapping[str, Any], pixels: Matrix | None) -> str:
+def matrix_note(run: Mapping[str, Any], pixels: Matrix | None, estimated: Estimated | None = None) -> str:
     """What the cells of the matrix are."""
     parts = [
         "Hectares; below them the share of the row's class that went there, and of the column's class that came from there"
     ]
+    if estimated is not None:
+        parts.append("In brackets what labelled samples say, with a 95 % interval")
     if pixels is not None:
         parts.append(f"{number(int(pixels.sum()))} pixels that have a class at both dates")
     methods = run.get("area_method") or run.get("matrix", {}).get("area_method")

@@ -10,8 +10,12 @@ import rasterio.crs
 
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
-from geoseg.model.told import score_rows
-from geoseg.report.figures import Overview
+from geoseg.report.confidence import ConfidenceTold, confidence_of, low_notes
+from geoseg.report.estimate_content import Estimated
+from geoseg.report.places import PlaceLine, place_lines
+from geoseg.report.scores_told import ScoresTold, scores_of
+from geoseg.report.stage import Stage
+from geoseg.report.vision import clash_notes
 from geoseg.report.words import (
     Headline,
     Rows,
@@ -29,6 +33,9 @@ from geoseg.report.words import (
 )  # fmt: skip
 
 _SEAMS_GOOD = 0.001
+_NOTABLE = 0.01
+"""Share of the scene without data from which on the page warns."""
+_MOST_BLOCKS = 10
 _STEPS = {
     "choose": "choosing backend and precision",
     "mask_with": "finding clouds",
@@ -55,17 +62,32 @@ class AreaLine:
 
 
 @dataclass(frozen=True, slots=True)
+class LegendLine:
+    """One class in a legend, with its share of the map where it is known."""
+
+    name: str
+    colour: str
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything that a page shows; texts are plain, the page escapes them."""
 
     title: str
     subtitle: str
-    legend: Legend
+    lines: tuple[LegendLine, ...] = ()
+    legend_notes: tuple[str, ...] = ()
     headlines: tuple[Headline, ...] = ()
     warnings: tuple[str, ...] = ()
     areas: tuple[AreaLine, ...] = ()
     area_note: str = ""
-    overview: Overview | None = None
+    stage: Stage | None = None
+    confidence: ConfidenceTold | None = None
+    places: tuple[PlaceLine, ...] = ()
+    places_note: str = ""
+    scores: ScoresTold | None = None
+    estimated: Estimated | None = None
     steps: tuple[tuple[str, float], ...] = ()
     sections: tuple[Section, ...] = ()
     files: Rows = ()
@@ -76,10 +98,9 @@ def report_of_run(
     legend: Legend,
     *,
     geobox: GeoBox | None = None,
-    overview: Overview | None = None,
-    scores: Mapping[str, Any] | None = None,
-    inputs: Sequence[str] = (),
+    stage: Stage | None = None,
     files: Sequence[str] = (),
+    estimated: Estimated | None = None,
 ) -> ReportData:
     """Say what ``run.json`` holds.
 
@@ -87,26 +108,34 @@ def report_of_run(
     ----------
     run
         The record of a run; what is missing from it is left out of the page.
-    legend, geobox, overview
+    legend, geobox
         Of the mask.
-    scores
-        The bundle's held-out scores.
-    inputs, files
-        Names, without folders, of what was read and of the outputs.
+    stage
+        The pictures of scene, mask and confidence.
+    files
+        Names, without folders, of the outputs.
+    estimated
+        What labelled samples say of the map.
     """
     scene = run.get("scene", {})
     lines = _area_lines(run.get("areas", ()), legend)
     return ReportData(
         title=f"Class map of {scene.get('name', 'a scene')}",
         subtitle=_subtitle(run),
-        legend=legend,
+        lines=legend_lines(legend, {line.name: percent(line.share) for line in lines if line.n_pixels}),
+        legend_notes=clash_notes(legend),
         headlines=tuple(_headlines(run, lines)),
         warnings=tuple(_warnings(run)),
         areas=lines,
         area_note=_area_note(run),
-        overview=overview,
+        stage=stage,
+        confidence=confidence_of(run.get("confidence") or {}, legend),
+        places=place_lines(run.get("confidence") or {}),
+        places_note=_PLACES,
+        scores=scores_of(run.get("bundle", {}).get("scores") or {}),
+        estimated=estimated,
         steps=tuple(steps_of(run.get("seconds", {}), _STEPS)),
-        sections=tuple(s for s in _sections(run, geobox, scores or {}, inputs) if s.rows),
+        sections=tuple(s for s in _sections(run, geobox) if s.rows),
         files=tuple((name, FILES.get(name, "")) for name in files),
     )
 
@@ -120,9 +149,27 @@ FILES = {
     "item.json": "STAC Item that describes these files",
     "report.html": "this page",
     "run.json": "provenance, settings, timings",
+    "project.qgz": "project for QGIS: all layers in groups, with names and colours",
+    "scene.vrt": "the scene's files as one, for the project",
+    "confidence.qml": "colours of the confidence for QGIS",
     "mask.qml": "colours and names for QGIS",
-    "mask.tif.aux.xml": "names and attribute table for GDAL, QGIS and ArcGIS",
+    "mask.tif.aux.xml": "names and attribute table for GDAL and QGIS",
+    "mask.tif.vat.dbf": "names, colours and attribute table for ArcGIS",
+    "mask.tif.vat.cpg": "the encoding of that table",
 }
+
+
+_PLACES = (
+    "The squares of the map with the smallest mean confidence, far from each other; numbers as in the picture. Row and column "
+    "of the square's middle, counted from 0"
+)
+
+
+def legend_lines(legend: Legend, told: Mapping[str, str] | None = None) -> tuple[LegendLine, ...]:
+    """The classes of a legend, with what is told of each by name."""
+    return tuple(
+        LegendLine(item.name, hex_colour(item.colour), (told or {}).get(item.name, "")) for item in legend.classes
+    )
 
 
 def _subtitle(run: Mapping[str, Any]) -> str:
@@ -177,31 +224,40 @@ def _headlines(run: Mapping[str, Any], lines: Sequence[AreaLine]) -> Iterator[He
 
 
 def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
+    whole, mapped = _pixels(run), sum(int(row["n_pixels"]) for row in run.get("areas", ()))
+    if run.get("areas") and not mapped:
+        yield "No pixel of the scene was mapped: it has no data, or all of it was left out."
+    elif whole - mapped >= _NOTABLE * whole > 0:
+        yield f"{percent(1 - mapped / whole)} of the scene is nodata, and is not in the areas."
     failed = run.get("blocks", {}).get("failed", {})
     total = run.get("plan", {}).get("blocks", "?")
     if failed:
         yield f"{len(failed)} of {total} blocks failed and are nodata; the same command tries them again."
-    for block, why in list(failed.items())[:20]:
+    for block, why in list(failed.items())[:_MOST_BLOCKS]:
         yield f"Block {block}: {why}"
+    if len(failed) > _MOST_BLOCKS:
+        yield f"{len(failed) - _MOST_BLOCKS} more blocks that failed stand in run.json."
+    yield from low_notes(run.get("confidence") or {})
+    if run.get("areas") and not run.get("confidence"):
+        yield "How sure the map is was not kept: geoseg segment --confidence keeps it, and shows where it is least sure."
+    if run.get("bundle") and not run["bundle"].get("scores"):
+        yield "The bundle names no scores: how good its maps are is not known."
     yield from (str(note) for note in run.get("scene", {}).get("notes", ()))
 
 
-def _sections(
-    run: Mapping[str, Any], geobox: GeoBox | None, scores: Mapping[str, Any], inputs: Sequence[str]
-) -> Iterator[Section]:
-    yield Section("Scene", rows_of(_scene(run, geobox, inputs)))
+def _sections(run: Mapping[str, Any], geobox: GeoBox | None) -> Iterator[Section]:
+    yield Section("Scene", rows_of(_scene(run, geobox)))
     yield Section("Model", rows_of(_model(run)))
-    yield Section("Scores of the model on held-out data", tuple(score_rows(scores)))
     yield Section("Plan", rows_of(_plan(run)))
     yield Section("Settings", rows_of(settings_rows(run.get("settings", {}))))
     yield Section("Provenance", rows_of(_provenance(run)))
 
 
-def _scene(run: Mapping[str, Any], geobox: GeoBox | None, inputs: Sequence[str]) -> Iterator[tuple[str, object]]:
+def _scene(run: Mapping[str, Any], geobox: GeoBox | None) -> Iterator[tuple[str, object]]:
     scene, shape = run.get("scene", {}), run.get("plan", {}).get("shape")
     yield "Name", scene.get("name")
     yield "Product", scene.get("product")
-    yield "Files", ", ".join(inputs)
+    yield "Files", ", ".join(scene.get("files", ()))
     yield "Bands", ", ".join(scene.get("bands", ()))
     yield "Size", f"{number(shape[0])} rows by {number(shape[1])} columns" if shape else None
     if geobox is not None:

@@ -1,4 +1,4 @@
-"""Figures: a scene and its mask as small images that stand inside a page."""
+"""Figures: scenes, class rasters and percents as small pictures that stand inside a page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from geoseg.legend import Colour, Legend
 from geoseg.raster.dated import pictured
+from geoseg.report.stage import LENGTH, Picture, bounded
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,6 +27,13 @@ _COMPOSITES = (
 _NOTHING = (233, 236, 239)  # light grey where there is no data
 _TAILS = (2.0, 98.0)  # percentiles that become black and white
 _GAMMA = 0.75  # below 1 lifts the dark: most of a scene is darker than the middle of its range
+_QUALITIES = (88, 75, 60)
+NO_PERCENT = 255
+RAMP: tuple[tuple[float, Colour], ...] = (
+    (0.0, (122, 16, 60)), (35.0, (196, 74, 78)), (60.0, (232, 160, 102)), (80.0, (226, 222, 160)), (90.0, (112, 176, 180)),
+    (100.0, (24, 82, 120)),
+)  # fmt: skip
+"""Percent and colour of confidences: from dark red over pale to dark blue, which people of all kinds of sight can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +79,44 @@ def make_overview(image: Array, valid: Array, names: Sequence[str], mask: Array)
     return Overview(np.stack(colours, axis=-1), valid, mask, f"later date: {rendering}" if date else rendering)
 
 
-def scene_uri(overview: Overview) -> str:
-    """The scene as a JPEG in a ``data:`` address."""
+def scene_picture(overview: Overview, key: str = "scene", title: str = "Scene", *, length: int = LENGTH) -> Picture:
+    """The scene as a picture; its title says how the colours came about."""
+    return Picture(key, f"{title}: {overview.rendering}", scene_uri(overview, length), photo=True)
+
+
+def mask_picture(
+    mask: Array, legend: Legend, key: str = "mask", title: str = "Class map", *, length: int = LENGTH
+) -> Picture:
+    """A class raster, uint8 (rows, cols), as a picture in the legend's colours; nodata is transparent."""
+    return Picture(
+        key, title, bounded(lambda step: classes_uri(_thin(mask, step), legend.colours, legend.nodata), length)
+    )
+
+
+def percent_picture(
+    percent: Array, key: str = "confidence", title: str = "Confidence", *, length: int = LENGTH
+) -> Picture:
+    """Percents 0-100, uint8 (rows, cols), as a picture in the colours of :data:`RAMP`; 255 is transparent."""
+    values = np.where(percent == NO_PERCENT, NO_PERCENT, np.minimum(percent, 100)).astype(np.uint8)
+    colours = dict(enumerate(ramp(RAMP, np.arange(101))))
+    return Picture(key, title, bounded(lambda step: classes_uri(_thin(values, step), colours, NO_PERCENT), length))
+
+
+def scene_uri(overview: Overview, length: int = LENGTH) -> str:
+    """The scene as a JPEG in a ``data:`` address, of a lower quality and then smaller where it is too long."""
     picture = np.where(overview.valid[..., None], overview.scene, np.array(_NOTHING, np.uint8))
-    return _uri(Image.fromarray(np.ascontiguousarray(_thin(picture))), "jpeg", quality=88)
+    return _photo(picture, length)
 
 
-def mask_uri(overview: Overview, legend: Legend) -> str:
-    """The mask in the legend's colours as a PNG in a ``data:`` address; nodata is transparent."""
-    return classes_uri(_thin(overview.mask), legend.colours, legend.nodata)
+def shrunk(uri: str, length: int) -> str | None:
+    """A JPEG that is short enough, as it is; else of a lower quality and then smaller. None where it is no small picture."""
+    if len(uri) <= length:
+        return uri
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as image:
+            return _photo(np.asarray(image.convert("RGB")), length) if max(image.size) <= MAX_SIDE else None
+    except (OSError, ValueError):
+        return None
 
 
 def classes_uri(values: Array, colours: Mapping[int, Colour], nodata: int) -> str:
@@ -89,6 +127,25 @@ def classes_uri(values: Array, colours: Mapping[int, Colour], nodata: int) -> st
         table[value] = colour
     picture.putpalette(table.tobytes())
     return _uri(picture, "png", transparency=nodata, optimize=True)
+
+
+def ramp(stops: Sequence[tuple[float, Colour]], values: NDArray[Any]) -> list[Colour]:
+    """Colours of values between stops of (value, colour)."""
+    places, colours = [place for place, _ in stops], np.array([colour for _, colour in stops])
+    red, green, blue = (np.rint(np.interp(values, places, channel)).astype(int).tolist() for channel in colours.T)
+    return list(zip(red, green, blue, strict=True))
+
+
+def _photo(picture: Array, length: int) -> str:
+    for quality in _QUALITIES:
+        uri = _jpeg(_thin(picture), quality)
+        if len(uri) <= length:
+            return uri
+    return bounded(lambda step: _jpeg(_thin(picture, step + 1), _QUALITIES[-1]), length)
+
+
+def _jpeg(picture: Array, quality: int) -> str:
+    return _uri(Image.fromarray(np.ascontiguousarray(picture)), "jpeg", quality=quality)
 
 
 def _composite(names: Sequence[str]) -> tuple[list[int], str]:
@@ -110,8 +167,8 @@ def _stretched(band: Array, valid: Array) -> Array:
     return np.asarray(np.nan_to_num(np.clip(scaled, 0, 1)) ** _GAMMA * 255 + 0.5, np.uint8)
 
 
-def _thin(picture: Array) -> Array:
-    step = -(-max(picture.shape[:2]) // MAX_SIDE)
+def _thin(picture: Array, coarser: int = 1) -> Array:
+    step = -(-max(picture.shape[:2]) // MAX_SIDE) * coarser
     return picture[::step, ::step]
 
 

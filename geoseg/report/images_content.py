@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.legend import Colour, Legend
+from geoseg.legend import Legend
 from geoseg.report.change_told import shift_note, shift_rows
-from geoseg.report.figures import Overview, classes_uri, mask_uri, scene_uri
+from geoseg.report.content import LegendLine, legend_lines
+from geoseg.report.figures import Overview, classes_uri, ramp, scene_picture
+from geoseg.report.places import PLACES_NOTE, PlaceLine, place_lines
+from geoseg.report.stage import Picture, Stage, bounded
 from geoseg.report.words import (
     Headline,
     Rows,
@@ -37,8 +40,12 @@ FILES = {
     "item.json": "STAC Item that describes these files",
     "report.html": "this page",
     "run.json": "provenance, settings, statistics, timings",
+    "project.qgz": "project for QGIS: all layers in groups, with names and colours",
+    "scene.vrt": "both images as one, for the project",
     "change.qml": "colours and names for QGIS",
-    "change.tif.aux.xml": "names and attribute table for GDAL, QGIS and ArcGIS",
+    "change.tif.aux.xml": "names and attribute table for GDAL and QGIS",
+    "change.tif.vat.dbf": "names, colours and attribute table for ArcGIS",
+    "change.tif.vat.cpg": "the encoding of that table",
 }
 METHODS = {"irmad": "IR-MAD", "cva": "change vectors"}
 _RULES = {
@@ -58,15 +65,15 @@ _STEPS = {
 _RAMP = ((0.0, (15, 12, 40)), (0.45, (110, 40, 110)), (0.5, (230, 90, 80)), (1.0, (255, 240, 180)))
 _TOP = 255
 """The last colour is nodata."""
+_LENGTH = 560_000
 
 
 @dataclass(frozen=True, slots=True)
 class ImagesOverview:
-    """Both images with the change, small, and the magnitudes: float (rows, cols), NaN without data."""
+    """Both images, small."""
 
     before: Overview
     after: Overview
-    magnitude: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,11 @@ class ImagesData:
 
     title: str
     subtitle: str
-    legend: Legend
     statement: str
-    overview: ImagesOverview
-    threshold: float
-    names: tuple[str, str]
+    lines: tuple[LegendLine, ...] = ()
+    stage: Stage | None = None
+    places: tuple[PlaceLine, ...] = ()
+    places_note: str = ""
     headlines: tuple[Headline, ...] = ()
     warnings: tuple[str, ...] = ()
     steps: tuple[tuple[str, float], ...] = ()
@@ -87,19 +94,17 @@ class ImagesData:
     files: Rows = ()
 
 
-def report_of_images(
-    run: Mapping[str, Any], legend: Legend, overview: ImagesOverview, files: Sequence[str]
-) -> ImagesData:
-    """Say what the record of a comparison holds; ``files`` are the outputs' names."""
+def report_of_images(run: Mapping[str, Any], legend: Legend, stage: Stage | None, files: Sequence[str]) -> ImagesData:
+    """Say what the record of a comparison holds; ``stage``: its pictures; ``files``: the outputs' names."""
     names = str(run["before"]["name"]), str(run["after"]["name"])
     return ImagesData(
         title=f"Where {names[1]} differs from {names[0]}",
         subtitle=f"run {run['run']} · {moment(run.get('finished'))}",
-        legend=legend,
         statement=str(run["statement"]),
-        overview=overview,
-        threshold=float(run["threshold"]["magnitude"]),
-        names=(f"Before: {names[0]}", f"After: {names[1]}"),
+        lines=legend_lines(legend),
+        stage=stage,
+        places=place_lines(run),
+        places_note=PLACES_NOTE,
         headlines=tuple(_headlines(run)),
         warnings=tuple(str(note) for note in run["notes"]),
         steps=tuple(steps_of(run["seconds"], _STEPS)),
@@ -108,25 +113,20 @@ def report_of_images(
     )
 
 
-def images_uris(data: ImagesData) -> tuple[str, str, str, str]:
-    """Before, after, magnitude and change as pictures in ``data:`` addresses."""
-    shown = data.overview
-    share = np.clip(np.nan_to_num(shown.magnitude / (2 * data.threshold)), 0, 1)
-    codes = np.where(np.isfinite(shown.magnitude), np.rint(share * (_TOP - 1)), _TOP).astype(np.uint8)
-    return (
-        scene_uri(shown.before),
-        scene_uri(shown.after),
-        classes_uri(codes, _ramp(), _TOP),
-        mask_uri(shown.before, data.legend),
-    )
+def images_pictures(overview: ImagesOverview) -> list[Picture]:
+    """Both images."""
+    sides = (("before", "Before", overview.before), ("after", "After", overview.after))
+    return [scene_picture(side, key, title, length=_LENGTH) for key, title, side in sides]
 
 
-def _ramp() -> dict[int, Colour]:
-    """Dark below the threshold, which is the middle, and bright above."""
-    at = np.linspace(0, 1, _TOP)
-    places, colours = [place for place, _ in _RAMP], np.array([colour for _, colour in _RAMP])
-    red, green, blue = (np.rint(np.interp(at, places, channel)).astype(int).tolist() for channel in colours.T)
-    return dict(enumerate(zip(red, green, blue, strict=True)))
+def magnitude_picture(magnitude: NDArray[np.float64], threshold: float) -> Picture:
+    """Magnitudes, float (rows, cols), NaN without data: dark below the threshold and bright above."""
+    share = np.clip(np.nan_to_num(magnitude / (2 * threshold or 1)), 0, 1)
+    codes = np.where(np.isfinite(magnitude), np.rint(share * (_TOP - 1)), _TOP).astype(np.uint8)
+    colours = dict(enumerate(ramp(_RAMP, np.linspace(0, 1, _TOP))))
+    title = f"Magnitude, 0 to {2 * threshold:.3g} standard deviations: dark below the threshold, bright above"
+    uri = bounded(lambda step: classes_uri(codes[::step, ::step], colours, _TOP), _LENGTH)
+    return Picture("magnitude", title, uri)
 
 
 def _headlines(run: Mapping[str, Any]) -> Iterator[Headline]:

@@ -9,7 +9,7 @@ from typing import Any
 from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.raster.align import pixel_metres
-from geoseg.report.item import COG, Kind, assets_of, item_of, projection, times_of
+from geoseg.report.item import COG, PROJECT_KINDS, Kind, assets_of, item_of, projection, sidecar_kinds, times_of
 
 _KINDS = {
     "change": Kind("change.tif", "Unchanged or changed", COG, ("data",)),
@@ -18,8 +18,8 @@ _KINDS = {
     "direction": Kind("direction.tif", "Bands that have grown, one bit each", COG, ("data",)),
     "polygons": Kind("polygons.gpkg", "Changed places with areas", "application/geopackage+sqlite3", ("data",)),
     "areas": Kind("areas.csv", "Area that has changed, and that has not", "text/csv", ("data",)),
-    "style": Kind("change.qml", "Style for QGIS", "application/xml", ("metadata",)),
-    "names": Kind("change.tif.aux.xml", "Names and attribute table", "application/xml", ("metadata",)),
+    **sidecar_kinds("change.tif"),
+    **PROJECT_KINDS,
     "report": Kind("report.html", "Report", "text/html", ("metadata",), False),
     "run": Kind("run.json", "Provenance and timings", "application/json", ("metadata",), False),
 }

@@ -21,6 +21,7 @@ from geoseg.grid.geobox import GeoBox
 from geoseg.legend import Legend
 from geoseg.raster.align import pixel_metres
 from geoseg.raster.files import write_durable
+from geoseg.raster.sidecars import sidecars
 from geoseg.report.footprint import footprint
 
 _EXTENSIONS = [
@@ -47,14 +48,32 @@ class Kind(NamedTuple):
     same: bool = True
 
 
+def sidecar_kinds(raster: str) -> dict[str, Kind]:
+    """What stands beside a class raster, by the key of its asset."""
+    names, encoding, table, style = sidecars(raster)
+    return {
+        "style": Kind(style, "Style for QGIS", "application/xml", ("metadata",)),
+        "names": Kind(names, "Names and attribute table", "application/xml", ("metadata",)),
+        "table": Kind(table, "Attribute table for ArcGIS", "application/x-dbf", ("metadata",)),
+        "table_encoding": Kind(encoding, "Encoding of the attribute table", "text/plain", ("metadata",)),
+    }
+
+
+PROJECT_KINDS = {
+    "project": Kind("project.qgz", "Project for QGIS", "application/zip", ("metadata",), False),
+    "scene": Kind("scene.vrt", "The scene's files as one, for the project", "application/xml", ("metadata",), False),
+}
+"""The project of a run; its bytes depend on where the scene lies."""
+
 _KINDS = {
     "mask": Kind("mask.tif", "Class map", COG, ("data",)),
     "confidence": Kind("confidence.tif", "Confidence of the class, in percent", COG, ("data",)),
+    "confidence_style": Kind("confidence.qml", "Style of the confidence for QGIS", "application/xml", ("metadata",)),
     "probabilities": Kind("probabilities.zarr", "Probability of each class", "application/vnd+zarr", ("data",), False),
     "polygons": Kind("polygons.gpkg", "Polygons with areas", "application/geopackage+sqlite3", ("data",)),
     "areas": Kind("areas.csv", "Area of each class", "text/csv", ("data",)),
-    "style": Kind("mask.qml", "Style for QGIS", "application/xml", ("metadata",)),
-    "names": Kind("mask.tif.aux.xml", "Names and attribute table", "application/xml", ("metadata",)),
+    **sidecar_kinds("mask.tif"),
+    **PROJECT_KINDS,
     "report": Kind("report.html", "Report", "text/html", ("metadata",), False),
     "run": Kind("run.json", "Provenance and timings", "application/json", ("metadata",), False),
 }

@@ -1,59 +1,94 @@
-"""Page: a run as one HTML file that needs nothing else: no network, no script, no other file."""
+"""Page: a run as one HTML file that needs nothing else: no network, no other file, no script but its own, named by its hash."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from geoseg.legend import Legend
 from geoseg.raster.files import write_durable
+from geoseg.report.bundle_content import BundleData
 from geoseg.report.change_content import ChangeData
-from geoseg.report.change_figures import change_uris
 from geoseg.report.content import ReportData
-from geoseg.report.figures import mask_uri, scene_uri
-from geoseg.report.images_content import ImagesData, images_uris
-from geoseg.report.words import area, duration, hex_colour, number, percent
+from geoseg.report.estimate_content import EstimateData
+from geoseg.report.images_content import ImagesData
+from geoseg.report.words import area, duration, figure, interval, number, percent
+
+Data = ReportData | ChangeData | ImagesData | BundleData | EstimateData
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_PAGES = {
+    ReportData: "report.html", ChangeData: "change.html", ImagesData: "images.html", BundleData: "bundle.html",
+    EstimateData: "estimate.html",
+}  # fmt: skip
+_MOST_WARNINGS = 40
+_MOST_TEXT = 300
+"""Characters of one name: classes and files may be called as someone likes. Sentences have more, as templates say."""
 
 
-def write_page(path: str | Path, data: ReportData | ChangeData | ImagesData) -> None:
-    """Write the page, complete or not at all; below 3 MB for any scene, since images are at most 1024 pixels wide."""
-    write_durable(path, render_page(data).encode("utf-8"))
+def write_page(path: str | Path, data: Data) -> None:
+    """Write the page, complete or not at all; below 3 MB for any scene, since pictures, tables and texts are bounded."""
+    write_durable(path, render_page(data).encode("utf-8", "replace"))
 
 
-def render_page(data: ReportData | ChangeData | ImagesData) -> str:
+def render_page(data: Data) -> str:
     """The page as text. Whatever comes from a file (names of classes, bands, files) is escaped."""
-    if isinstance(data, ImagesData):
-        return render("images.html", data, images=images_uris(data), colours=_colours(data.legend))
-    return _change_page(data) if isinstance(data, ChangeData) else _map_page(data)
+    return render(_PAGES[type(data)], data, script=asset("page.js"))
 
 
-def _map_page(data: ReportData) -> str:
-    images = (scene_uri(data.overview), mask_uri(data.overview, data.legend)) if data.overview else None
-    return render("report.html", data, images=images, colours=_colours(data.legend))
+def render(template: str, data: Any, *, script: str = "", style: str = "", **values: Any) -> str:
+    """A page of ``data``, which has what ``templates/base.html`` asks for; all texts are escaped.
+
+    The content security policy lets in nothing but ``data:`` pictures and, by their hashes, the page's style and ``script``.
+
+    ``style`` is what this page has beside the common one.
+
+    ``style`` is what this page has beside the common one.
+    """
+    longest = max((seconds for _, seconds in data.steps), default=1.0)
+    css = asset("page.css") + style + style
+    return _environment().get_template(template).render(
+        data=data, longest=longest, css=css, script=script, policy=_policy(css, script),
+        most_warnings=_MOST_WARNINGS, **values,
+    )  # fmt: skip
 
 
-def _change_page(data: ChangeData) -> str:
-    images = change_uris(data.overview, data.legend, data.changes) if data.overview else None
-    return render("change.html", data, images=images, colours=_colours(data.legend))
+def _policy(css: str, script: str) -> str:
+    ran = f"; script-src '{_hash(script)}'" if script else ""
+    return f"default-src 'none'; img-src data:; style-src '{_hash(css)}'{ran}; base-uri 'none'; form-action 'none'"
 
 
-def _colours(legend: Legend) -> dict[int, str]:
-    return {item.value: hex_colour(item.colour) for item in legend.classes}
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def render(template: str, data: Any, **values: Any) -> str:
-    """A page of ``data``, which has what ``templates/base.html`` asks for; all texts are escaped."""
+def asset(name: str) -> str:
+    """The text of a file of ``templates/``."""
+    return (_TEMPLATES / name).read_text("utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_short,
     )
-    environment.filters |= {"number": number, "percent": percent, "duration": duration, "area": area}
-    longest = max((seconds for _, seconds in data.steps), default=1.0)
-    return environment.get_template(template).render(data=data, longest=longest, **values)
+    environment.filters |= {
+        "number": number, "percent": percent, "duration": duration, "area": area, "interval": interval, "figure": figure,
+    }  # fmt: skip
+    return environment
+
+
+def _short(value: Any) -> Any:
+    """A text that someone made very long, cut; what is markup already stays whole."""
+    if isinstance(value, str) and not hasattr(value, "__html__") and len(value) > _MOST_TEXT:
+        return value[:_MOST_TEXT] + "…"
+    return value

@@ -8,7 +8,7 @@ from typing import Any
 
 from geoseg.legend import Legend
 from geoseg.report.change_content import ChangeData, report_of_change
-from geoseg.report.change_figures import ChangeOverview
+from geoseg.report.stage import Stage
 from geoseg.report.trajectory_item import FILES
 from geoseg.report.words import Headline, Section, area, number, percent, rows_of, steps_of
 
@@ -27,7 +27,7 @@ def report_of_trajectory(
     legend: Legend,
     *,
     changes: Legend,
-    overview: ChangeOverview | None = None,
+    stage: Stage | None = None,
     files: Sequence[str] = (),
 ) -> ChangeData:
     """Say what the record of a comparison of several dates holds.
@@ -36,11 +36,11 @@ def report_of_trajectory(
     ----------
     run
         The content of ``run.json``.
-    legend, changes, overview, files
+    legend, changes, stage, files
         As of :func:`geoseg.report.change_content.report_of_change`, from the first date to the last.
     """
     labels, sides = run["dates"]["labels"], run["maps"]
-    page = report_of_change(run, legend, changes=changes, overview=overview)
+    page = report_of_change(run, legend, changes=changes, stage=stage)
     own = (
         Section("Maps", rows_of((labels[i], side["name"]) for i, side in enumerate(sides))),
         Section("From date to date", rows_of(_steps(run))),
@@ -49,12 +49,17 @@ def report_of_trajectory(
     return replace(
         page,
         title=f"Change from {labels[0]} to {labels[-1]}, {len(labels)} dates",
-        names=(f"{labels[0]}: {sides[0]['name']}", f"{labels[-1]}: {sides[-1]['name']}"),
         headlines=(*_headlines(run), *page.headlines[2:]),
         steps=tuple(steps_of(run["seconds"], _STEPS)),
         sections=(*(section for section in own if section.rows), *page.sections),
         files=tuple((name, _told(name)) for name in files),
     )
+
+
+def ends_titles(run: Mapping[str, Any]) -> tuple[str, str]:
+    """What the pictures of the first and the last map are called."""
+    labels, sides = run["dates"]["labels"], run["maps"]
+    return f"{labels[0]}: {sides[0]['name']}", f"{labels[-1]}: {sides[-1]['name']}"
 
 
 def _headlines(run: Mapping[str, Any]) -> Iterator[Headline]:

@@ -8,12 +8,12 @@ from typing import Any
 
 from geoseg.grid.geobox import GeoBox
 from geoseg.raster.align import pixel_metres
-from geoseg.report.item import COG, Kind, assets_of, item_of, projection, times_of
+from geoseg.report.item import COG, PROJECT_KINDS, Kind, assets_of, item_of, projection, sidecar_kinds, times_of
 
 _KINDS = {
     "trajectory": Kind("trajectory.tif", "Number of each pixel's sequence of classes", COG, ("data",)),
-    "names": Kind("trajectory.tif.aux.xml", "Names and attribute table", "application/xml", ("metadata",)),
-    "style": Kind("trajectory.qml", "Style for QGIS", "application/xml", ("metadata",)),
+    **sidecar_kinds("trajectory.tif"),
+    **PROJECT_KINDS,
     "trajectories": Kind("trajectories.csv", "Sequences by number, with areas", "text/csv", ("data",)),
     "first_change": Kind("first_change.tif", "Date of the first change, 0 where there is none", COG, ("data",)),
     "last_change": Kind("last_change.tif", "Date of the last change, 0 where there is none", COG, ("data",)),

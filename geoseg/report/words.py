@@ -41,6 +41,20 @@ def percent(share: float) -> str:
     return f"{value:.{min(digits, 6)}f} %"
 
 
+def interval(one: Any) -> str:
+    """A share (0-1) with its 95 % interval, as far as both are known; ``one`` has ``value``, ``low`` and ``high``."""
+    if one.value is None:
+        return "-"
+    return percent(one.value) + (f" ({percent(one.low)} to {percent(one.high)})" if one.low is not None else "")
+
+
+def figure(one: Any) -> str:
+    """A score of 0-1 with its 95 % interval, as far as both are known, to three digits."""
+    if one.value is None:
+        return "-"
+    return f"{one.value:.3f}" + (f" ({one.low:.3f} to {one.high:.3f})" if one.low is not None else "")
+
+
 def area(hectares: float) -> str:
     """Hectares with their unit; km² from a thousand on."""
     return f"{number(hectares / 100)} km²" if abs(hectares) >= 1000 else f"{number(hectares)} ha"
@@ -111,5 +125,5 @@ def grid_rows(grid: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 def steps_of(seconds: Mapping[str, float], known: Mapping[str, str]) -> Iterator[tuple[str, float]]:
     """Steps and their seconds: the known ones in their order and words, then the others; not what took no time."""
     for name in [*(name for name in known if name in seconds), *sorted(set(seconds) - set(known))]:
-        if seconds[name] >= 0.001:
+        if seconds[name] >= 0.001 and name != "report":  # which is not known while the page is made
             yield known.get(name, name.replace("_", " ")), float(seconds[name])

@@ -61,13 +61,13 @@ def _gather(table: PolygonTable) -> tuple[Rings, list[tuple[list[bytes], int]], 
         shapes = project(part)
         if len(shapes.coords):
             box = np.array([*np.minimum(box[:2], shapes.coords.min(0)), *np.maximum(box[2:], shapes.coords.max(0))])
-        parts.append(_mercator(shapes, len(rows)))
+        parts.append(mercator_rings(shapes, len(rows)))
         rows += zip(mvt_values(table.attributes(part), table.columns), part.n_pixels.tolist(), strict=True)
     west, south, east, north = box.tolist() if rows else (-180.0, -_MOST_LAT, 180.0, _MOST_LAT)
     return Rings.concat(parts), rows, (west, max(south, -_MOST_LAT), east, min(north, _MOST_LAT))
 
 
-def _mercator(shapes: LonLatPolygons, first: int) -> Rings:
+def mercator_rings(shapes: LonLatPolygons, first: int) -> Rings:
     """Rings in Mercator's unit square, y down; ``first`` is the number of the first feature."""
     lat = np.radians(np.clip(shapes.coords[:, 1], -_MOST_LAT, _MOST_LAT))
     x, y = (shapes.coords[:, 0] + 180) / 360, 0.5 - np.arcsinh(np.tan(lat)) / (2 * math.pi)

@@ -6,6 +6,7 @@ import sqlite3
 from xml.sax.saxutils import quoteattr
 
 from geoseg.legend import Colour, Legend
+from geoseg.raster.qml import label
 
 _TABLE = """
 CREATE TABLE "layer_styles" (
@@ -19,17 +20,23 @@ CREATE TABLE "layer_styles" (
 
 def polygon_qml(legend: Legend, column: str = "class_id") -> str:
     """A categorised style in QGIS's QML; outlines have the fill's colour, so that small polygons keep theirs."""
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
+        f'<qgis version="3.28" styleCategories="Symbology">{polygon_renderer(legend, column)}</qgis>'
+    )
+
+
+def polygon_renderer(legend: Legend, column: str = "class_id") -> str:
+    """The part of the style that draws, as projects hold it too."""
     items = list(enumerate(legend.classes))
     categories = "".join(
-        f'<category render="true" symbol="{i}" type="long" value="{item.value}" label={quoteattr(item.name)}/>'
+        f'<category render="true" symbol="{i}" type="long" value="{item.value}" label={label(item.name)}/>'
         for i, item in items
     )
     symbols = "".join(_symbol(i, item.colour) for i, item in items)
     return (
-        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
-        '<qgis version="3.28" styleCategories="Symbology">'
         f'<renderer-v2 type="categorizedSymbol" attr={quoteattr(column)} forceraster="0" symbollevels="0">'
-        f"<categories>{categories}</categories><symbols>{symbols}</symbols></renderer-v2></qgis>"
+        f"<categories>{categories}</categories><symbols>{symbols}</symbols></renderer-v2>"
     )
 
 

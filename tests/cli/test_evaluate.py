@@ -15,6 +15,7 @@ import shapely
 
 import geoseg
 from geoseg.cli.main import run
+from geoseg.raster.sidecars import sidecars
 from tests.helpers.bundles import conv_bundle
 from tests.helpers.rasters import CORNER, UTM, write_raster
 
@@ -25,8 +26,7 @@ MADE = {
     "reliability.png",
     "areas.csv",
     "errors.tif",
-    "errors.tif.aux.xml",
-    "errors.qml",
+    *sidecars("errors.tif"),
 }
 
 

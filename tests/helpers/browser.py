@@ -72,12 +72,13 @@ class Browser:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Browser]:
-    """Start Chromium with a profile of its own; skips where there is none."""
+def browser(folder: Path, *, webgl: bool = False) -> Iterator[Browser]:
+    """Start Chromium with a profile of its own, ``webgl``: with WebGL in software; skips where there is none."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no chromium here")
-    words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0"]
+    words = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--remote-debugging-port=0"]
+    words += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"] if webgl else ["--disable-gpu"]
     quiet = ["--disable-background-networking", "--no-first-run", "--disable-component-update", "--disable-sync"]
     with subprocess.Popen(
         [program, *words, *quiet, f"--user-data-dir={folder}", "about:blank"], stdout=subprocess.DEVNULL,

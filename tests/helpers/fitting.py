@@ -15,12 +15,12 @@ from torch import nn
 
 from geoseg.model.card import NetworkSpec
 from geoseg.model.network import build
-from geoseg.train.fitting.distributed import share_of
-from geoseg.train.fitting.fit import Fitted, Progress, fit
-from geoseg.train.fitting.losses import make_loss
-from geoseg.train.fitting.record import Keep
-from geoseg.train.fitting.start import Start
-from geoseg.train.settings.fit import FitSettings, LossSettings
+from geoseg.training.fitting.distributed import share_of
+from geoseg.training.fitting.fit import Fitted, Progress, fit
+from geoseg.training.fitting.losses import make_loss
+from geoseg.training.fitting.record import Keep
+from geoseg.training.fitting.start import Start
+from geoseg.training.settings.fit import FitSettings, LossSettings
 
 BANDS, CLASSES, CROP = 2, 3, 16
 

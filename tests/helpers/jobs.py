@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.grid.geobox import GeoBox, Window
-from geoseg.train.settings.job import TrainSettings
+from geoseg.training.settings.job import TrainSettings
 from tests.helpers.rasters import CORNER, UTM, numbers, write_raster
 
 CLASSES = ({"value": 1, "name": "water"}, {"value": 4, "name": "crop"}, {"value": 5, "name": "built"})

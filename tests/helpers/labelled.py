@@ -35,7 +35,7 @@ class ArrayLabels:
 
 @dataclass(frozen=True)
 class ArrayScene:
-    """A labelled scene of arrays; stands in for :class:`geoseg.train.data.labelled.LabelledScene`."""
+    """A labelled scene of arrays; stands in for :class:`geoseg.training.data.labelled.LabelledScene`."""
 
     name: str
     scene: Scene

@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.legend import Legend
 from geoseg.raster.scene import Scene
-from geoseg.train.scoring.mapper import Labelled, Piece, Where
+from geoseg.training.scoring.mapper import Labelled, Piece, Where
 from tests.helpers.rasters import CORNER
 
 WKT = {code: CRS.from_epsg(code).to_wkt() for code in (4326, 3857, 32632)}

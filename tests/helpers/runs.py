@@ -85,9 +85,9 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def products(folder: Path) -> dict[str, bytes]:
-    """The bytes of every output that must not depend on when and how it was run."""
+    """The bytes of every output that must not depend on when, how and where it was run."""
     return {
         p.name: p.read_bytes()
         for p in sorted(folder.iterdir())
-        if p.is_file() and p.name not in {"run.json", "report.html"}
+        if p.is_file() and p.name not in {"run.json", "report.html", "project.qgz", "scene.vrt"}
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.train.settings.job import TrainSettings
+from geoseg.training.settings.job import TrainSettings
 from tests.helpers.rasters import write_raster
 
 DARK, BRIGHT = 1, 2  # codes in the label file

@@ -15,7 +15,7 @@ from geoseg.cli.main import run
 from geoseg.errors import InputRefused, UsageError
 from geoseg.jobs.agreement import agree
 from geoseg.raster.scene import open_scene
-from geoseg.train.settings.data import LabelSettings
+from geoseg.training.settings.data import LabelSettings
 from tests.helpers.jobs import at, scene_file, vector_file
 from tests.helpers.rasters import write_raster
 

@@ -16,6 +16,7 @@ from affine import Affine
 import geoseg
 from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.raster.classes import open_classes
+from geoseg.raster.sidecars import sidecars
 from tests.helpers.changes import LEGEND, changed, codes_of, matrix_of, patchy, without_small, write_map, write_run
 from tests.helpers.rasters import write_raster
 
@@ -23,7 +24,7 @@ SHAPE = (140, 190)
 BEFORE = patchy(SHAPE, seed=1)
 AFTER = changed(BEFORE, seed=1)
 STEPS = {"min_area": 900, "tolerance": 1, "max_shift": 0}
-MADE = ["change.qml", "change.tif", "change.tif.aux.xml", "transitions.csv"]
+MADE = sorted(["change.tif", *sidecars("change.tif"), "transitions.csv"])
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def test_item_and_page_say_what_was_found(made: dict[str, ImageChangeResult]) ->
             path.name for path in result.folder.iterdir()
         } - {"item.json"}
         page = (result.folder / "report.html").read_text()
-        assert page.count("<img") == 4 and "Where after differs from before" in page
+        assert page.count("<image ") == 4 and "Where after differs from before" in page
         assert result.statement in page
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from geoseg.jobs.package import facts_of_bundle, scores_of_trials
 from geoseg.model.bundle import BandSpec, BundleFacts, NetworkSpec
-from geoseg.train.data.digest import Dataset
-from geoseg.train.fitting.fit import Fitted
-from geoseg.train.scoring.evaluate import Measures, evaluate
-from geoseg.train.scoring.report import table
-from geoseg.train.scoring.temperature import LogitSample, Temperature
-from geoseg.train.settings.job import TrainSettings
-from geoseg.train.splits.split import TEST, TRAIN, VALIDATION, SceneSplit, Split
-from geoseg.train.trial import Trial
+from geoseg.training.data.digest import Dataset
+from geoseg.training.fitting.fit import Fitted
+from geoseg.training.scoring.evaluate import Measures, evaluate
+from geoseg.training.scoring.report import table
+from geoseg.training.scoring.temperature import LogitSample, Temperature
+from geoseg.training.settings.job import TrainSettings
+from geoseg.training.splits.split import TEST, TRAIN, VALIDATION, SceneSplit, Split
+from geoseg.training.trial import Trial
 from tests.helpers.jobs import job
 from tests.helpers.mapping import LEGEND, ArrayMapper, ArrayScene
 

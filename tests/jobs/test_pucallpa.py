@@ -15,7 +15,7 @@ import geoseg
 from geoseg.jobs.segment import segment
 from geoseg.jobs.train import train
 from geoseg.raster.scene import open_scene
-from geoseg.train.settings.job import TrainSettings
+from geoseg.training.settings.job import TrainSettings
 
 DATES = ("1985", "2000", "2020")
 WATER, TREE, BUILT = 1, 2, 5

@@ -11,7 +11,7 @@ import rasterio
 from geoseg.jobs.segment import segment
 from geoseg.jobs.train import survey, train
 from geoseg.raster.scene import open_scene
-from geoseg.train.settings.job import TrainSettings
+from geoseg.training.settings.job import TrainSettings
 
 S2 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 OFFSET = {"282D_485L_3_3": 0.0, "433D_629L_3_1": -0.1, "609U_541L_3_0": -0.1}  # of processing baseline 04.00

@@ -14,7 +14,8 @@ import geoseg
 from geoseg.errors import Conflict, UsageError
 from geoseg.jobs import synth as job
 from geoseg.raster.classes import open_classes
-from geoseg.train.synth.spectra import BANDS, legend
+from geoseg.raster.sidecars import sidecars
+from geoseg.training.synth.spectra import BANDS, legend
 
 SMALL = {"size": (90, 130), "seed": 1}
 
@@ -39,7 +40,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_date_is_a_scene_and_its_truth(tmp_path: Path) -> None:
     made = geoseg.synth(tmp_path / "land", **SMALL)
     assert set(os.listdir(tmp_path / "land")) == {
-        "scene.tif", "truth.tif", "truth.tif.aux.xml", "truth.qml", "synth.json"
+        "scene.tif", "truth.tif", *sidecars("truth.tif"), "synth.json"
     }  # fmt: skip
     assert made.transitions is None and os.listdir(tmp_path) == ["land"]
     scene = geoseg.open_scene(made.scenes[0])

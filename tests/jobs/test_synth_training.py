@@ -6,8 +6,8 @@ import pytest
 
 import geoseg
 from geoseg.jobs.train import train
-from geoseg.train.settings.job import TrainSettings
-from geoseg.train.synth.spectra import BANDS, legend
+from geoseg.training.settings.job import TrainSettings
+from geoseg.training.synth.spectra import BANDS, legend
 
 
 @pytest.mark.slow

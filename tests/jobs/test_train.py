@@ -16,11 +16,11 @@ from geoseg.cli.main import cli
 from geoseg.errors import BundleError, Conflict, InputRefused, UsageError
 from geoseg.jobs.train import describe, preview, train
 from geoseg.model.bundle import Bundle, open_bundle, read_sample
-from geoseg.train.data.cells import cell_side
-from geoseg.train.data.labelled import open_labelled
-from geoseg.train.fitting.fit import Progress
-from geoseg.train.settings.job import TrainSettings
-from geoseg.train.trial import OnStep
+from geoseg.training.data.cells import cell_side
+from geoseg.training.data.labelled import open_labelled
+from geoseg.training.fitting.fit import Progress
+from geoseg.training.settings.job import TrainSettings
+from geoseg.training.trial import OnStep
 from tests.helpers.rasters import write_raster
 from tests.helpers.training import job, labelled_scene
 

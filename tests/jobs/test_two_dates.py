@@ -19,10 +19,10 @@ from geoseg.legend import Legend
 from geoseg.model.bundle import BandSpec, Bundle, BundleFacts, NetworkSpec, open_bundle, save_bundle
 from geoseg.model.export import export_onnx
 from geoseg.raster.dated import dated
-from geoseg.train.data.labelled import open_labelled
-from geoseg.train.data.statistics import statistics
-from geoseg.train.settings.job import TrainSettings
-from geoseg.train.splits.split import whole
+from geoseg.training.data.labelled import open_labelled
+from geoseg.training.data.statistics import statistics
+from geoseg.training.settings.job import TrainSettings
+from geoseg.training.splits.split import whole
 from tests.helpers.rasters import write_raster
 from tests.helpers.runs import BANDS, pixel_bundle, products, write_scene
 

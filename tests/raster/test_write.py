@@ -27,6 +27,7 @@ from geoseg.grid.geobox import GeoBox
 from geoseg.legend import HARMONISED, Legend
 from geoseg.raster.cog import GHOST, TILE, Level, describe, header
 from geoseg.raster.overviews import halve
+from geoseg.raster.sidecars import sidecars
 from geoseg.raster.write import RasterInfo, write_mask, write_raster
 
 UTM = "EPSG:32617"
@@ -82,7 +83,7 @@ def test_a_mask_is_read_back_as_it_was_given(tmp_path: Path, shape: tuple[int, i
     tags = {"plan": "abc", "inputs": "a.tif, ö.tif", "TIFFTAG_SOFTWARE": "geoseg 0.1"}
     counts = write_mask(path, geobox(shape), LEGEND, strips(array, 100), description="land cover", tags=tags)
     assert counts == {int(v): int((array == v).sum()) for v in (0, *LEGEND.values)}
-    assert sorted(os.listdir(tmp_path)) == ["mask.qml", "mask.tif", "mask.tif.aux.xml"]
+    assert sorted(os.listdir(tmp_path)) == sorted(["mask.tif", *sidecars("mask.tif")])
     with rasterio.open(path) as dataset:
         np.testing.assert_array_equal(dataset.read(1), array)
         assert GeoBox.of(dataset.shape, dataset.transform, UTM) == geobox(shape)
@@ -345,7 +346,7 @@ def test_a_killed_writer_leaves_nothing_and_the_next_one_cleans_up(tmp_path: Pat
     assert done.returncode == -signal.SIGKILL
     assert all(name.startswith(".") for name in os.listdir(tmp_path))
     write_mask(tmp_path / "m.tif", geobox((4, 5)), LEGEND, [(0, classes((4, 5)))])
-    assert sorted(os.listdir(tmp_path)) == ["m.qml", "m.tif", "m.tif.aux.xml"]
+    assert sorted(os.listdir(tmp_path)) == sorted(["m.tif", *sidecars("m.tif")])
 
 
 def directories_of(data: bytes) -> list[dict[int, tuple[int, ...]]]:

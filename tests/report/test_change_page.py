@@ -1,49 +1,26 @@
 """Pages of a change: what the record says, escaped, self-contained, small for any number of classes, drawn as the raster is."""
 
-import base64
-import io
-import re
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from geoseg.legend import Legend
 from geoseg.report.change_content import ChangeData, report_of_change
-from geoseg.report.change_figures import UNCHANGED, ChangeOverview, change_uris
+from geoseg.report.change_figures import UNCHANGED, ChangeOverview, change_pictures
 from geoseg.report.change_tables import MOST_CLASSES, MOST_TRANSITIONS, MOST_ZONES
+from geoseg.report.estimate_content import estimated_of
 from geoseg.report.figures import MAX_SIDE
 from geoseg.report.page import render_page, write_page
+from geoseg.report.places import PLACES_NOTE
+from geoseg.report.stage import Stage, stage_of
+from tests.helpers.pages import HOSTILE, Page, check_page, pixels_of
 
-HOSTILE = "<script>alert(1)</script>\"'&"
 LEGEND = Legend.of({1: "water", 2: HOSTILE, 9: "bare"}, {1: (10, 20, 200), 2: (0, 120, 0), 9: (200, 150, 90)})
 CHANGES = Legend.of({257: "water->water", 258: "to", 521: "away"}, {258: (1, 2, 3), 521: (4, 5, 6), 257: (7, 8, 9)})
 CLASS_KEYS = ("class_name", "before_ha", "after_ha", "gain_ha", "loss_ha", "net_ha", "persistence_ha")
 KEPT = [[500, 30, 0], [0, 300, 20], [0, 0, 150]]
 NAIVE = [[450, 80, 0], [30, 270, 20], [0, 0, 150]]
-
-
-class Words(HTMLParser):
-    """The text of a page, its elements with attributes, and whether tags close in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text, self.open, self.elements = "", [""], []  # type: ignore[var-annotated]
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data: str) -> None:
-        self.text += "" if self.open[-1] == "style" else data
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -67,6 +44,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "statement": f"No more than the maps' own errors explain {HOSTILE}.",
         "zones": [{"zone_id": 1, "zone_name": f"north {HOSTILE}", "zone_ha": 300.0, "mapped_ha": 250.0, "changed_ha": 50.0}],
         "polygons": 17,
+        "places": [{"row": 8, "col": 24, "x": 5e5, "y": 4e6, "lon": 9.1, "lat": 48.5, "value": 0.73, "class_name": f"a {HOSTILE}"}],
         "settings": {"tolerance": 1, "align": True, "after_errors": "/home/me/bundle/scores.json"},
         "notes": [f"aligned {HOSTILE}"],
         "seconds": {"polygons": 1.5, "change": 2.0},
@@ -84,23 +62,24 @@ def overview(shape: tuple[int, int] = (40, 50)) -> ChangeOverview:
     return ChangeOverview(before, after, change)
 
 
+def stage(made: ChangeOverview, changes: Legend | None = CHANGES, legend: Legend = LEGEND) -> Stage | None:
+    pictures = change_pictures(made, legend, changes, (f"Before: {HOSTILE}", "After"))
+    return stage_of(made.before.shape, pictures, "before", "after", record()["places"])
+
+
 def data(**options: Any) -> ChangeData:
-    known = {"changes": CHANGES, "overview": overview(), "files": ["change.tif", f"{HOSTILE}.csv"]}
+    known = {"changes": CHANGES, "stage": stage(overview()), "files": ["change.tif", f"{HOSTILE}.csv"]}
     return report_of_change(record(), LEGEND, **{**known, **options})
 
 
-def pixels(uri: str) -> np.ndarray:
-    with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as image:
-        return np.asarray(image.convert("RGBA"))
-
-
 def test_a_page_says_what_the_record_says() -> None:
-    words = Words(render_page(data())).text
+    words = Page(render_page(data())).words
     for said in (
         "abc123", "2026-01-02 03:04 UTC", "1996-05-01 10:00 UTC", "25 ha", "5.00 % of the ground compared", "65 ha", "13.0 %",
         "1.09 px", "0.87 px down", "0.66 px left", "31.10 m", "12 blocks", "0.25 px",
         "ellipsoidal", "No more than the maps' own errors",
-        "17", "aligned", "2.00 s", "1,000 pixels", "EPSG:32119", "ab" * 32, "cd" * 32,
+        "17", "aligned", "2.00 s", "1,000 pixels", "EPSG:32119", "ab" * 32, "cd" * 32, PLACES_NOTE, "73.0 %",
+        "48.50000, 9.10000", "50.0 % of the grid has no class at one of the dates",
     ):  # fmt: skip
         assert said in words, said
 
@@ -125,7 +104,7 @@ def test_an_estimate_of_the_true_change_stands_with_its_interval() -> None:
     page = report_of_change(record(errors=errors, changed=changed), LEGEND)
     line = page.intervals[0]
     assert (line.map_ha, line.estimate_ha, line.low_ha, line.high_ha) == (25, 10, 0, 20)
-    words = Words(render_page(page)).text
+    words = Page(render_page(page)).words
     for said in (
         "0 to 20",
         "10.0 % (8.00 % to 12.0 %)",
@@ -139,7 +118,7 @@ def test_an_estimate_of_the_true_change_stands_with_its_interval() -> None:
     errors |= {"change": {"value": 0.0, "low": 0.0, "high": 0.13}, "consistent": False}
     none = report_of_change(record(errors=errors, changed=changed), LEGEND)
     assert not none.intervals, "an interval where the errors do not fit the maps would be a claim that nobody can make"
-    assert "explain more than differs" in Words(render_page(none)).text
+    assert "explain more than differs" in Page(render_page(none)).words
 
 
 def test_the_matrix_keeps_sums_and_shares() -> None:
@@ -148,9 +127,9 @@ def test_the_matrix_keeps_sums_and_shares() -> None:
     assert table.names == ("water", HOSTILE, "bare")
     assert [row["total"] for row in table.rows] == [265, 160, 75]
     assert table.totals == [250, 165, 85, 500]
-    assert table.rows[0]["cells"][1] == (15, pytest.approx(15 / 265), pytest.approx(15 / 165))
+    assert table.rows[0]["cells"][1] == (15, pytest.approx(15 / 265), pytest.approx(15 / 165), None)
     for row in table.rows:
-        assert sum(share for _, share, _ in row["cells"]) == pytest.approx(1)
+        assert sum(share for _, share, _, _ in row["cells"]) == pytest.approx(1)
 
 
 def test_transitions_stand_by_area_in_the_colours_of_the_raster() -> None:
@@ -163,24 +142,40 @@ def test_transitions_stand_by_area_in_the_colours_of_the_raster() -> None:
 
 def test_nothing_from_a_file_becomes_markup_and_the_page_needs_nothing_else() -> None:
     text = render_page(data())
-    page = Words(text)
-    assert page.open == [""] and "/home/me" not in text
-    assert page.text.count("<script>alert(1)</script>") >= 10
-    tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "link", "iframe", "form"}
-    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
-    assert all(
-        str(known["src"]).startswith("data:image/") and known["alt"] for tag, known in page.elements if tag == "img"
-    )
-    assert not re.search(r"https?:|url\(", text)
-    policy = next(known["content"] for tag, known in page.elements if known.get("http-equiv"))
-    assert "default-src 'none'" in str(policy)
-    named = [known["aria-labelledby"] for _, known in page.elements if "aria-labelledby" in known]
-    assert len(named) == len(set(named)) and set(named) <= {known.get("id") for _, known in page.elements}
+    assert "/home/me" not in text
+    assert check_page(text).words.count("<script>alert(1)</script>") >= 12
+
+
+def test_the_diagram_has_a_band_for_each_transition_as_thick_as_its_area() -> None:
+    made = data().sankey
+    assert made is not None
+    assert [bar.name for bar in made.left] == ["water", HOSTILE] and [bar.name for bar in made.right] == [
+        HOSTILE,
+        "bare",
+    ]
+    assert [band.told for band in made.bands] == [f"water → {HOSTILE}: 15 ha", f"{HOSTILE} → bare: 10 ha"]
+    assert made.left[0].height / made.left[1].height == pytest.approx(1.5, rel=1e-3)
+    for bars in (made.left, made.right):
+        assert bars[-1].y + bars[-1].height == pytest.approx(made.height, abs=0.05), "bars fill the height"
+    still = np.diag([5, 5, 5]).tolist()
+    assert report_of_change(record(matrix={"n_pixels": still, "area_ha": still}), LEGEND).sankey is None
+
+
+def test_what_samples_say_stands_beside_the_matrix() -> None:
+    one = {"se": 1.0, "margin": 2.0, "value": 12.0, "low": 9.0, "high": 16.0}
+    share = {**one, "value": 0.8, "low": 0.7, "high": 0.9}
+    table = {
+        "classes": [{"class_id": 258, "class_name": f"water->{HOSTILE}", "n_map": 9, "n_reference": 8, "n_agree": 7,
+                     "map_ha": 15.0, "area_ha": one, "users": share, "producers": {**share, "value": None}}],
+        "overall": share, "covered_ha": 500.0, "total_ha": 500.0,
+    }  # fmt: skip
+    page = check_page(render_page(data(estimated=estimated_of(table))))
+    for said in ("[12: 9 to 16]", "9 to 16", "80.0 % (70.0 % to 90.0 %)", "From labelled samples", "In brackets"):
+        assert said in page.words, said
 
 
 def test_an_empty_record_and_one_without_change_make_pages_too() -> None:
-    assert "Change from before to after" in Words(render_page(report_of_change({}, LEGEND))).text
+    assert "Change from before to after" in Page(render_page(report_of_change({}, LEGEND))).words
     still = np.diag([5, 5, 5]).tolist()
     calm = record(
         matrix={"n_pixels": still, "area_ha": still},
@@ -188,7 +183,7 @@ def test_an_empty_record_and_one_without_change_make_pages_too() -> None:
         shift=None,
         zones=None,
     )
-    assert "No pixel changed" in Words(render_page(report_of_change(calm, LEGEND, overview=overview()))).text
+    assert "No pixel changed" in Page(render_page(report_of_change(calm, LEGEND, stage=stage(overview())))).words
     none = np.zeros((3, 3)).tolist()
     void = record(matrix={"n_pixels": none, "area_ha": none}, naive={"n_pixels": none, "area_ha": none})
     assert report_of_change(void, LEGEND).matrix is None
@@ -196,26 +191,26 @@ def test_an_empty_record_and_one_without_change_make_pages_too() -> None:
 
 
 def test_the_change_picture_is_grey_where_nothing_changed_and_empty_without_data() -> None:
-    before, after, change = (pixels(uri) for uri in change_uris(overview(), LEGEND, CHANGES))
+    before, after, change = (pixels_of(one.uri) for one in change_pictures(overview(), LEGEND, CHANGES))
     assert tuple(before[0, 0]) == (10, 20, 200, 255) and tuple(after[0, 0]) == (0, 120, 0, 255)
     assert tuple(change[0, 0]) == (1, 2, 3, 255)
     assert tuple(change[25, 0]) == (4, 5, 6, 255)
     assert tuple(change[15, 0]) == (*UNCHANGED, 255)
     assert change[39, 0, 3] == before[39, 0, 3] == 0
-    plain = pixels(change_uris(overview(), LEGEND)[2])
+    plain = pixels_of(change_pictures(overview(), LEGEND)[2].uri)
     assert tuple(plain[0, 0]) == (0, 120, 0, 255), "without a legend of changes: the colour of the class after"
 
 
 def test_pages_stay_small_for_the_noisiest_maps_of_the_most_classes_and_zones(tmp_path: Any) -> None:
     n, rng = 255, np.random.default_rng(0)
-    names = {value: f"{value} " + "é<" * 60 for value in range(1, n + 1)}
+    names = {value: f"{value} " + "é<" * 20_000 for value in range(1, n + 1)}
     legend = Legend.of(names)
     before, after = rng.integers(1, n + 1, (2, MAX_SIDE, MAX_SIDE)).astype(np.uint8)
     matrix = rng.integers(1, 1000, (n, n)).astype(float)
     zones = [{"zone_name": names[1 + i % n], "mapped_ha": 2.0, "changed_ha": float(i)} for i in range(5000)]
     run = record(matrix={"n_pixels": matrix.tolist(), "area_ha": matrix.tolist()}, zones=zones)
     noise = ChangeOverview(before, after, before.astype(np.uint16) * 256 + after)
-    page = report_of_change(run, legend, overview=noise)
+    page = report_of_change(run, legend, stage=stage(noise, None, legend))
     write_page(tmp_path / "report.html", page)
     assert (tmp_path / "report.html").stat().st_size < 3_000_000
     assert page.matrix is not None and len(page.matrix.names) == MOST_CLASSES + 1

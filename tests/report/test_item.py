@@ -49,7 +49,7 @@ def test_the_item_meets_the_stac_schema(folder: Path) -> None:
 
 def test_every_file_that_is_there_or_will_be_is_an_asset(folder: Path) -> None:
     item = build_item(facts(), folder, pending=["run.json", "report.html"])
-    assert set(item["assets"]) == {"mask", "areas", "style", "names", "run", "report"}
+    assert set(item["assets"]) == {"mask", "areas", "style", "names", "table", "table_encoding", "run", "report"}
     mask = item["assets"]["mask"]
     data = (folder / "mask.tif").read_bytes()
     assert (mask["href"], mask["roles"]) == ("./mask.tif", ["data"])

@@ -17,9 +17,9 @@ from geoseg.model.predict import Choice, Predictor, load_predictor
 from geoseg.raster.normalize import Normalization, normalize
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene, open_scene
-from geoseg.train.data.labelled import open_labelled
-from geoseg.train.scoring.confusion import Confusion, kappa
-from geoseg.train.settings.job import TrainSettings
+from geoseg.training.data.labelled import open_labelled
+from geoseg.training.scoring.confusion import Confusion, kappa
+from geoseg.training.settings.job import TrainSettings
 
 
 @pytest.fixture(scope="module")

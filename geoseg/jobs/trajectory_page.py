@@ -1,0 +1,57 @@
+"""Trajectory page: the report of a comparison of several dates, from its record and its numbers of trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.compare.change_legend import change_legend
+from geoseg.jobs.change_pages import change_stage
+from geoseg.jobs.record import PAGE, RECORD
+from geoseg.legend import Legend
+from geoseg.report.change_figures import ChangeOverview, change_pictures
+from geoseg.report.estimate_content import Estimated
+from geoseg.report.page import write_page
+from geoseg.report.trajectory_content import ends_titles, report_of_trajectory
+from geoseg.report.trajectory_item import FILES
+
+
+def write_trajectory_page(
+    folder: Path,
+    record: Mapping[str, Any],
+    legend: Legend,
+    numbers: NDArray[np.int32],
+    rows: NDArray[np.uint8],
+    *,
+    page: Path | None = None,
+    estimated: Estimated | None = None,
+) -> None:
+    """Write the page into ``folder`` or as ``page``.
+
+    Parameters
+    ----------
+    numbers
+        int32 (rows, cols): numbers of trajectories, 1-based, of every n-th pixel; 0 without any.
+    rows
+        uint8 (trajectories, dates): the classes of each.
+    """
+    counts = np.asarray(record["matrix"]["n_pixels"])
+    values = [item.value for item in legend.classes]
+    changes = change_legend(legend, [values[i] * 256 + values[j] for i, j in np.argwhere(counts > 0).tolist()])
+    files = [name for name in (*FILES, *record["masks"]) if (folder / name).exists() or name in (RECORD, PAGE)]
+    pictures = change_pictures(ends_of(numbers, rows), legend, changes, ends_titles(record))
+    data = report_of_trajectory(record, legend, changes=changes, stage=change_stage(record, pictures), files=files)
+    write_page(page or folder / PAGE, replace(data, estimated=estimated))
+
+
+def ends_of(numbers: NDArray[np.int32], rows: NDArray[np.uint8]) -> ChangeOverview:
+    """First and last class of every n-th pixel, and the change between them."""
+    ends = np.concatenate([np.zeros((1, 2), np.uint8), rows[:, [0, -1]]])
+    before, after = ends[numbers, 0], ends[numbers, 1]
+    codes = np.where((before > 0) & (after > 0), before.astype(np.uint16) * 256 + after, 0).astype(np.uint16)
+    return ChangeOverview(before, after, codes)

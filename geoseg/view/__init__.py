@@ -1,0 +1,1 @@
+"""View: a run on a map in the browser of this computer."""
