@@ -65,7 +65,7 @@ def test_every_option_that_is_named_exists():
     from geoseg.cli.main import cli
 
     helps = " ".join(CliRunner().invoke(cli, [verb, "--help"]).output for verb in ("segment", "run", "plan", "service"))
-    shown = re.sub(r"^.*(openssl|dask |systemd-run|SLURM's|pip install).*$", "", TEXT, flags=re.M)
+    shown = re.sub(r"^.*(openssl|dask |systemd-run|SLURM's|pip install|bench\.cluster).*$", "", TEXT, flags=re.M)
     named = set(re.findall(r"--[a-z][a-z-]+", shown)) - {"--host", "--nthreads", "--memory-limit"}  # those are Dask's
     assert not {option for option in named if option not in helps}
 
