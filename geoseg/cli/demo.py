@@ -36,9 +36,11 @@ def command(out: str, overwrite: bool) -> None:
     click.echo("Open:")
     names = {
         made.report: "in a browser: the map, areas, scores and what to know of them",
+        made.folder / "project.qgz": "in QGIS: all of it, in groups",
         made.mask: "in QGIS: the class map, coloured and named",
         made.polygons: "in QGIS: polygons with class and area, styled",
         change.folder / "report.html": "in a browser: what differs from the map of 1996, and how much that can tell",
+        change.folder / "project.qgz": "in QGIS: both maps and what differs",
         change.folder / "change.tif": "in QGIS: the same, pixel by pixel",
         change.folder / "polygons.gpkg": "in QGIS: the changed places",
     }
