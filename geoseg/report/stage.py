@@ -59,9 +59,14 @@ class Stage:
 
     @property
     def first(self) -> tuple[Picture, ...]:
-        """The two that stand side by side where there is no curtain."""
+        """The two that are shown first."""
         named = {picture.key: picture for picture in self.pictures}
         return tuple(named[key] for key in dict.fromkeys((self.left, self.right)))
+
+    @property
+    def beside(self) -> tuple[Picture, ...]:
+        """All of them, as they stand side by side where there is no curtain."""
+        return (*self.first, *(picture for picture in self.pictures if picture not in self.first))
 
 
 def stage_of(

@@ -176,6 +176,7 @@ def test_without_script_and_on_paper_both_pictures_stand_side_by_side(page: Brow
     page.command("Emulation.setEmulatedMedia", media="print")
     assert box(page, ".curtain")["width"] == 0 and box(page, ".controls")["width"] == 0
     assert near(seen(page, 0.75, 0.1, ".beside figure:nth-child(2) svg"), WATER)
+    assert page.do("document.querySelectorAll('.beside figure').length") == 3, "the confidence too"
     page.command("Emulation.setScriptExecutionDisabled", value=True)
     try:
         shown(page, tmp_path, map_page())

@@ -83,5 +83,5 @@
 
   document.documentElement.classList.add("live");
   all(".stage").forEach(curtain);
-  all(".legend[data-pictures]").forEach(legend);
+  all("[data-pictures]").forEach(legend);
 })();
