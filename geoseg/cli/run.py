@@ -65,6 +65,7 @@ def command(pipeline: str, out: str | None, dry_run: bool, as_json: bool, overwr
     scenes have come or changed. One scene that fails does not stop the others (exit code 8); pipeline.json says what became
     of each.
     """
+    from geoseg.cli.progress import task_bar, working
     from geoseg.cli.signals import stoppable
     from geoseg.pipeline.settings import Pipeline
 
@@ -73,13 +74,17 @@ def command(pipeline: str, out: str | None, dry_run: bool, as_json: bool, overwr
     if dry_run:
         from geoseg.pipeline.forecast import forecast_pipeline
 
-        found = forecast_pipeline(made, target, timing=not given["no_timing"])
+        with working():
+            found = forecast_pipeline(made, target, timing=not given["no_timing"])
         click.echo(json.dumps(found.facts(), indent=2) if as_json else _planned(found))
         return
     from geoseg.pipeline.run import run_pipeline
 
-    with stoppable(target, "What is done is kept; the same command goes on") as stop:
-        report = _reporter(given["progress"])
+    with (
+        stoppable(target, "What is done is kept; the same command goes on") as stop,
+        task_bar(quiet=options.quiet()) as bar,
+    ):
+        report = _reporter(given["progress"], bar)
         result = run_pipeline(made, target, on_progress=report, stop=stop.check, overwrite=overwrite)
     click.echo(json.dumps(result.facts(), indent=2) if as_json else _table(result))
     result.raise_if_failed()
@@ -97,8 +102,8 @@ def _chosen(pipeline: Pipeline, given: dict[str, Any]) -> Pipeline:
     return pipeline.with_cluster(**cluster) if cluster else pipeline
 
 
-def _reporter(path: str | None) -> Callable[[TaskProgress], None] | None:
-    """Lines for a file, and on a terminal a line for each task that ends."""
+def _reporter(path: str | None, bar: Callable[[int, int, str], None]) -> Callable[[TaskProgress], None]:
+    """Lines for a file, a line for each task that ends, and the bar."""
     from geoseg.cluster.run import progress_file
 
     file = progress_file(Path(path)) if path else None
@@ -107,6 +112,8 @@ def _reporter(path: str | None) -> Callable[[TaskProgress], None] | None:
         if file:
             with file.open("a") as opened:
                 opened.write(progress.line() + "\n")
+        share = f" {progress.done}/{progress.total}" if progress.status == "running" and progress.total > 1 else ""
+        bar(progress.tasks_done, progress.tasks, f"{progress.task}: {progress.step}{share}")
         if progress.status not in ("running", "skipped") and not options.quiet():
             click.echo(f"[{progress.tasks_done}/{progress.tasks}] {progress.task}: {progress.status}", err=True)
 

@@ -78,12 +78,14 @@ def commands(text: str) -> Iterator[str]:
             yield line
 
 
-def do(page: Path) -> None:
-    """Run the blocks of a page in the current folder, in their order."""
+def do(page: Path, until: str = "") -> None:
+    """Run the blocks of a page in the current folder, in their order; those before a heading where one is named."""
+    text = page.read_text("utf-8")
+    last = text[: text.index(f"\n{until}\n")].count("\n") if until else text.count("\n")
     names: dict[str, object] = {"__name__": "page"}
     for block in blocks(page):
         where = f"{page.name}:{block.line}"
-        if block.elsewhere:
+        if block.elsewhere or block.line > last:
             continue
         if block.language in ("sh", "bash"):
             for line in commands(block.text):

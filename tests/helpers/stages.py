@@ -55,6 +55,19 @@ def districts(folder: Path) -> None:
     frame.to_file(folder / "districts.gpkg", layer="districts")
 
 
+def rgb(folder: Path) -> None:
+    """B2.tif, B3.tif, B4.tif: blue, green and red of land's scene, and bundle/ for these three."""
+    import rasterio
+
+    with rasterio.open(folder / "scene.tif") as scene:
+        for i, name in enumerate(("B2", "B3", "B4"), start=1):
+            path = write_raster(folder / f"{name}.tif", scene.read([i]), nodata=0, transform=scene.transform)
+            with rasterio.open(path, "r+") as file:
+                file.scales = [scene.scales[i - 1]]
+    shutil.rmtree(folder / "bundle")
+    conv_bundle(folder / "bundle", bands=SIX[:3], classes=COVER, name="land", units="reflectance")
+
+
 def bands(folder: Path) -> None:
     """B2.tif, B3.tif, B4.tif: one band each, and rgb-bundle/ for them."""
     for i, name in enumerate(("B2", "B3", "B4")):
@@ -161,6 +174,7 @@ def _files(folder: Path) -> None:
 STAGES: dict[str, Callable[[Path], None]] = {
     "samples": samples,
     "land": land,
+    "rgb": rgb,
     "bands": bands,
     "safe": safe,
     "landsat": landsat,
