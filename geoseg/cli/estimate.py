@@ -15,7 +15,7 @@ from geoseg.errors import UsageError
 
 @click.command(
     epilog=options.example(
-        "geoseg estimate samples.gpkg -o estimate.csv",
+        "geoseg estimate samples.gpkg -o estimate.csv --report estimate.html",
         "geoseg estimate points.csv --mask mask.tif --reference-field seen --json",
         "geoseg estimate points.csv --stratum-field stratum --map-field map --strata strata.csv",
     )
