@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from geoseg.cli import options
@@ -10,7 +12,8 @@ from geoseg.cli import options
 @click.command(epilog=options.example("geoseg demo", "geoseg demo out/ --overwrite"))
 @click.argument("out", default="demo", metavar="[OUT]", type=options.PATH)
 @options.overwrite
-def command(out: str, overwrite: bool) -> None:
+@options.as_json
+def command(out: str, overwrite: bool, as_json: bool) -> None:
     """Map the sample scene (Landsat 7, North Carolina) into the folder OUT, by default demo/.
 
     Leaves what geoseg segment leaves, with confidence.tif, and in OUT/change what geoseg change leaves: the sample's class map of
@@ -25,6 +28,9 @@ def command(out: str, overwrite: bool) -> None:
         result = demo(out, overwrite=overwrite, on_progress=report, on_change=lambda *_: stop.check())
     made, change = result.map, result.change
     run = made.run
+    if as_json:
+        click.echo(json.dumps({"map": run, "change": change.run}))
+        return
     rows, cols = run["plan"]["shape"]
     click.echo(f"Mapped {rows} x {cols} pixels into {run['polygons']} polygons:")
     for area in run["areas"]:
