@@ -83,7 +83,7 @@ def find_run(folder: str | Path, scene: Scene | None = None) -> Found:
 def _record(folder: Path) -> Facts:
     path = folder / RECORD
     try:
-        if path.exists() and not path.is_file() or path.stat().st_size > _MOST_RECORD:
+        if (path.exists() and not path.is_file()) or path.stat().st_size > _MOST_RECORD:
             raise InputRefused.of(
                 "RUN", path, "is no record of a run, or too large for one", "Name the folder of a run"
             )
