@@ -65,7 +65,7 @@ def run_in(folder: Path, scene: Scene, legend: Legend = LEGEND, values: np.ndarr
     (folder / "confidence.qml").write_text(confidence_qml(), encoding="utf-8")
     regions = iter_polygons(lambda window: values[window.slices], geobox)
     write_polygons(folder / "polygons.gpkg", regions, geobox, legend)
-    write_segment_project(folder, folder, scene, legend, Seen(*read_overview(scene)))
+    write_segment_project(folder, folder, scene=scene, legend=legend, seen=Seen(*read_overview(scene)))
     return folder / PROJECT
 
 
@@ -220,7 +220,9 @@ def test_paths_are_relative_and_addresses_stay_out(tmp_path: Path) -> None:
     sources = [node.text for node in xml_of(run_in(tmp_path / "run", scene)).iter("datasource")]
     assert sources == ["./polygons.gpkg|layername=landcover", "./confidence.tif", "./mask.tif", "../scene.tif"]
     far = replace(scene, bands=tuple(replace(b, path="https://x.test/s.tif?key=secret") for b in scene.bands))
-    write_segment_project(tmp_path / "run", tmp_path / "run", far, LEGEND, Seen(*read_overview(scene)))
+    write_segment_project(
+        tmp_path / "run", tmp_path / "run", scene=far, legend=LEGEND, seen=Seen(*read_overview(scene))
+    )
     root = xml_of(tmp_path / "run" / PROJECT)
     text = ET.tostring(root, encoding="unicode")
     assert "secret" not in text and "https" not in text and str(tmp_path) not in text
@@ -230,6 +232,6 @@ def test_paths_are_relative_and_addresses_stay_out(tmp_path: Path) -> None:
 def test_a_run_without_pixels_to_look_at_has_no_scene(tmp_path: Path) -> None:
     run_in(tmp_path / "run", scene := scene_in(tmp_path, box()))
     (tmp_path / "run/polygons.gpkg").unlink()
-    write_segment_project(tmp_path / "run", tmp_path / "run", scene, LEGEND, None)
+    write_segment_project(tmp_path / "run", tmp_path / "run", scene=scene, legend=LEGEND, seen=None)
     groups = [node.get("name") for node in xml_of(tmp_path / "run" / PROJECT).iter("layer-tree-group")]
     assert groups == [None, "confidence", "map"]
