@@ -66,7 +66,7 @@ class PolygonFile:
         said = self._ask("SELECT name FROM sqlite_master WHERE name = 'gpkg_ogr_contents'")
         found = said and self._ask("SELECT feature_count FROM gpkg_ogr_contents WHERE table_name = ?1", [self.layer])
         if found and isinstance(found[0][0], int):
-            return found[0][0]
+            return int(found[0][0])
         return int(self._ask(f"SELECT count(*) FROM {self._index}")[0][0])
 
     def bounds(self) -> tuple[float, float, float, float] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from geoseg.compare.change_legend import change_legend, from_to
 from geoseg.grid.geobox import GeoBox, Window
 from geoseg.jobs.whereabouts import layers_of
 from geoseg.legend import Legend
+from geoseg.raster.admit import admit
+from geoseg.raster.classes import class_layer
+from geoseg.raster.mercator import TileSource
 from geoseg.raster.scene import open_scene
 from geoseg.raster.write import RasterInfo, write_mask, write_raster
 from geoseg.vector.polygonize import iter_polygons
@@ -116,3 +120,15 @@ def make_change(folder: Path, geobox: GeoBox = UTM) -> Path:
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(run))
     return folder
+
+
+def source_of(path: Path) -> TileSource:
+    """A class raster as a map reads it."""
+    file = admit(path, palette_ok=True)
+    return TileSource(class_layer(file, None), file.overviews)
+
+
+def tile_at(lon: float, lat: float, z: int) -> tuple[int, int, int]:
+    """The tile that a place lies in."""
+    y = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
+    return z, int((lon + 180) % 360 / 360 * 2**z), int(y * 2**z)

@@ -1,4 +1,3 @@
-import math
 import threading
 from pathlib import Path
 
@@ -8,11 +7,8 @@ import pytest
 from affine import Affine
 
 from geoseg.grid.geobox import GeoBox
-from geoseg.raster.admit import admit
-from geoseg.raster.classes import class_layer
 from geoseg.raster.mercator import (
     SIDE,
-    TileSource,
     map_bounds,
     native_zoom,
     positions,
@@ -22,20 +18,10 @@ from geoseg.raster.mercator import (
     value_at,
 )
 from geoseg.raster.write import write_mask
-from tests.helpers.mapped import LEGEND, PLACES, UTM, halves
+from tests.helpers.mapped import LEGEND, PLACES, UTM, halves, source_of, tile_at
 from tests.helpers.rasters import write_raster
 
 _HALF = 20_037_508.342789244
-
-
-def source_of(path: Path) -> TileSource:
-    file = admit(path, palette_ok=True)
-    return TileSource(class_layer(file, None), file.overviews)
-
-
-def tile_at(lon: float, lat: float, z: int) -> tuple[int, int, int]:
-    y = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
-    return z, int((lon + 180) % 360 / 360 * 2**z), int(y * 2**z)
 
 
 def slow_positions(geobox: GeoBox, tile: tuple[int, int, int]) -> np.ndarray:

@@ -11,10 +11,9 @@ from geoseg.raster.georef import lonlat
 from geoseg.raster.mercator import map_bounds, native_zoom, read_tile
 from geoseg.vector.lookup import PolygonFile
 from geoseg.view.outlines import Outlines
-from tests.helpers.mapped import PLACES, UTM, halves, make_change, make_run
+from tests.helpers.mapped import PLACES, UTM, halves, make_change, make_run, source_of, tile_at
 from tests.helpers.vectortiles import doubled_area
 from tests.helpers.vectortiles import read_tile as read_vector_tile
-from tests.raster.test_mercator import source_of, tile_at
 
 
 def outlines_of(run: Path, geobox: GeoBox) -> Outlines:

@@ -16,9 +16,8 @@ from geoseg.raster.georef import lonlat
 from geoseg.raster.mercator import map_bounds
 from geoseg.view.found import find_run
 from geoseg.view.server import MapServer
-from tests.helpers.mapped import LEGEND, PLACES, UTM, make_change, make_run
+from tests.helpers.mapped import LEGEND, PLACES, UTM, make_change, make_run, tile_at
 from tests.helpers.vectortiles import read_tile as read_vector_tile
-from tests.raster.test_mercator import tile_at
 
 
 @contextmanager
