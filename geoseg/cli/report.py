@@ -9,8 +9,8 @@ from geoseg.cli import options
 
 @click.command(
     epilog=options.example(
-        "geoseg report run/ -o page.html",
-        "geoseg report run/ --scene scene_2000.tif",
+        "geoseg report out/ -o page.html",
+        "geoseg report change/ --samples samples.gpkg --overwrite",
         "geoseg report bundle/ -o bundle.html",
     )
 )
