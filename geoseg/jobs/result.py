@@ -13,7 +13,7 @@ import numpy as np
 from geoseg.errors import GeosegError, InputRefused
 from geoseg.jobs.folder import COMPARISONS
 from geoseg.jobs.outputs import NAMES
-from geoseg.legend import Legend
+from geoseg.legend import Colour, Legend
 from geoseg.raster.lazy import CHUNK, legend_attributes, raster_array, zarr_array
 from geoseg.vector.load import load_polygons
 
@@ -161,10 +161,15 @@ def _legend_of(run: dict[str, Any], attrs: Mapping[Any, Any]) -> Legend | None:
             return Legend.from_stac(made["classes"], made["nodata"])
         told = run.get("classes") or []
         names = {int(item["value"]): str(item["name"]) for item in told}
-        colours = {int(item["value"]): tuple(item["colour"]) for item in told}
-        return Legend.of(names, colours) if names else None  # type: ignore[arg-type]
+        colours = {int(item["value"]): _colour(item["colour"]) for item in told}
+        return Legend.of(names, colours) if names else None
     except (GeosegError, ValueError, TypeError, KeyError):  # somebody wrote into the record
         return None
+
+
+def _colour(told: Any) -> Colour:
+    red, green, blue = told
+    return int(red), int(green), int(blue)
 
 
 def _dates(change: Any, legend: Legend) -> dict[str, Any]:
