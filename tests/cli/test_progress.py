@@ -116,7 +116,7 @@ def test_the_threads_of_bars_end_with_them() -> None:
 
 
 VERBS = ["info", "plan", "segment", "polygonize", "sieve", "area", "sample", "change", "run", "train", "evaluate", "synth",
-         "labels", "bundle", "demo"]  # fmt: skip
+         "labels", "bundle", "demo", "estimate", "report"]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS)
