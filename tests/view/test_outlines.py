@@ -36,14 +36,15 @@ def test_outlines_lie_where_the_class_map_does(tmp_path: Path, place: str) -> No
     outlines, source = outlines_of(run, geobox), source_of(run / "mask.tif")
     west, south, east, north = map_bounds(geobox)
     seen = 0
-    for z in (native_zoom([geobox]) - 1, native_zoom([geobox])):
+    for z in (native_zoom([geobox]), native_zoom([geobox]) + 1):
         for share in (0.3, 0.6):
             tile = tile_at(west + share * (east - west), south + share * (north - south), max(z, 0))
             found, pixels = areas(outlines.tile(tile)), read_tile(source, tile)
             for value in (1, 2):
                 wanted = 0.0 if pixels is None else float(((pixels[0] == value) & pixels[1]).mean())
-                assert found.get(value, 0.0) == pytest.approx(wanted, abs=0.075), (tile, value)  # the buffer is 3 %
-                seen += wanted > 0.1
+                room = 0.02 + 0.065 * wanted  # tiles reach beyond their edges
+                assert found.get(value, 0.0) == pytest.approx(wanted, abs=room), (tile, value)
+                seen += wanted > 0.04
     assert seen
 
 
