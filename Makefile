@@ -2,7 +2,7 @@
 # Settings: PYTHON=python3.12 (which interpreter), JOBS=4 (tests side by side), PYTEST_ARGS="tests/grid -x" (more for pytest).
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint bench docs clean help
+.PHONY: demo test test-slow lint bench docs qgis clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,6 +18,7 @@ help:  ## what there is
 	@echo "make test   the tests, without the slow ones (make test-slow runs those)"
 	@echo "make lint   ruff, formatting, mypy"
 	@echo "make docs   the documentation as pages to read, in docs/_build/html"
+	@echo "make qgis   the plugin for QGIS as dist/geoseg_processing.zip, for Install from ZIP"
 	@echo "make bench  measurements, JSON in bench/results/"
 	@echo "make clean  removes .venv, caches and demo/"
 
@@ -37,6 +38,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+qgis:
+	rm -rf qgis/geoseg_processing/__pycache__ && mkdir -p dist && cd qgis && $(PYTHON) -m zipfile -c ../dist/geoseg_processing.zip geoseg_processing/
 
 docs: $(STAMP)  ## pages that need no network; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

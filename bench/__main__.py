@@ -31,6 +31,7 @@ SMALL = {
     "train": [["bench.train", "--rounds", "2", "--steps", "12"]],
     "coverage": [["bench.coverage", "--draws", "100", "--side", "1024"]],
     "flicker": [["bench.flicker"]],
+    "view": [["bench.view", "--side", "4096", "--piece", "2048"]],
 }
 FULL = {
     "cli": [["bench.cli"]],
@@ -47,6 +48,7 @@ FULL = {
     "train": [["bench.train"]],
     "coverage": [["bench.coverage"]],
     "flicker": [["bench.flicker", "--side", "1024", "--seeds", "8"]],
+    "view": [["bench.view"]],
 }
 
 

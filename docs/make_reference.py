@@ -79,7 +79,7 @@ def _command(command: click.Command, above: click.Context, name: str, mark: str)
 
 def python() -> Iterator[str]:
     """Every public name, from its docstring."""
-    things = {name: getattr(geoseg, name) for name in geoseg.__all__}
+    things = {name: thing for name in geoseg.__all__ if not inspect.ismodule(thing := getattr(geoseg, name))}
     kinds = {
         "Functions": lambda thing: not inspect.isclass(thing),
         "Results and values": lambda thing: inspect.isclass(thing) and not issubclass(thing, BaseModel | Exception),

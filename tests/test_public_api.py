@@ -106,7 +106,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Path:
     job = {
         "name": "example", "scenes": [{"scene": "scene.tif", "labels": "labels.tif"}],
         "bands": ["red", "nir"], "recode": {"5": "tree", "6": "water", "1": "built"}, "chip_size": 64,
-        "split": {"by": "blocks", "block": 1400, "buffer": 0}, "samples": {"crop": 16, "labelled": 0},
+        "split": {"by": "blocks", "block": 32, "buffer": 0}, "samples": {"crop": 16, "labelled": 0},
         "network": {"architecture": "Dilated", "encoder": "none", "params": {"width": 8, "dilations": [1]}},
         "fit": {"steps": 2, "batch_size": 2},
     }  # fmt: skip

@@ -204,7 +204,7 @@ def test_polygonize_and_change_run_for_real(tmp_path: Path) -> None:
     ]
     made, changed, again = look(PLUGINS, program, json.dumps(jobs), home=tmp_path, script=RUN)["jobs"]
     assert made["outputs"] == {"OUTPUT": str(polygons)}
-    table = pyogrio.read_dataframe(polygons)
+    table = pyogrio.read_dataframe(polygons, layer="landcover")
     assert set(table.class_name) == {"water"}
     assert table.n_pixels.sum() == (before == LEGEND.value_of("water")).sum()
     assert (out / "run.json").exists() and changed["loaded"][str(out / "change.tif")] == "Change"

@@ -38,6 +38,7 @@ def command(mask: str, output: str | None, as_json: bool, overwrite: bool, **giv
     CSV on stdout: class_id, class_name, n_pixels, area_m2, area_ha, share, area_method. With --zones one line for each zone
     and class, where share is that of the zone, and the zone's own area, its nodata and what lies off the raster follow.
     """
+    from geoseg.cli.progress import working
     from geoseg.jobs.area import area
     from geoseg.jobs.outputs import check_files
 
@@ -48,7 +49,8 @@ def command(mask: str, output: str | None, as_json: bool, overwrite: bool, **giv
             raise UsageError.of("FORMAT", target, "a table is CSV or JSON", "Name it .csv or .json")
     if given["zone_field"] and not given["zones"]:
         raise click.UsageError("--zone-field names a column of --zones")
-    table = area(mask, **{name: value for name, value in given.items() if value is not None})
+    with working():
+        table = area(mask, **{name: value for name, value in given.items() if value is not None})
     for note in table.notes:
         logging.getLogger("geoseg").warning(note)
     as_json = as_json or (target is not None and target.suffix.lower() == ".json")

@@ -30,17 +30,19 @@ command.add_command(import_)
 @options.as_json
 def verify(bundle: str, as_json: bool) -> None:
     """Check digest, files and card, the card's STAC and MLM fields by their schemas, and run the self-test sample."""
+    from geoseg.cli.progress import working
     from geoseg.model.bundle import open_bundle
     from geoseg.model.verify import verify_bundle
 
-    opened = open_bundle(bundle)
-    if not as_json:
-        click.echo(opened.id)
-    found = {}
-    for finding in verify_bundle(opened):
-        found[finding.check] = finding.value
+    with working():
+        opened = open_bundle(bundle)
         if not as_json:
-            click.echo(f"{finding.check:<9}  {finding.text}")
+            click.echo(opened.id)
+        found = {}
+        for finding in verify_bundle(opened):
+            found[finding.check] = finding.value
+            if not as_json:
+                click.echo(f"{finding.check:<9}  {finding.text}")
     if as_json:
         named = {"schema": found["schema"], "beside": found["beside"], "agreement": found["self-test"]}
         click.echo(json.dumps({"bundle": opened.id, "digest": opened.digest, **named}))
@@ -57,10 +59,13 @@ def export() -> None:
 @options.overwrite
 def export_onnx(bundle: str, out: str, overwrite: bool) -> None:
     """A torch bundle as an ONNX bundle: a folder with model.onnx that geoseg, and others, run without torch."""
+    from geoseg.cli.progress import working
     from geoseg.model.bundle import open_bundle
     from geoseg.model.export import export_onnx
 
-    say(export_onnx(open_bundle(bundle), out, overwrite=overwrite))
+    with working():
+        made = export_onnx(open_bundle(bundle), out, overwrite=overwrite)
+    say(made)
 
 
 @export.command(
@@ -88,6 +93,7 @@ def export_openvino(bundle: str, out: str, calibrate: tuple[str, ...], **given: 
     int8 (NNCF, pip install "geoseg[int8]") is quantized on the bundle's sample, or better on a SCENE, and kept only where
     the classes of the sample stay; operations that cost too many of them stay in fp32.
     """
+    from geoseg.cli.progress import working
     from geoseg.model.bundle import open_bundle
     from geoseg.model.calibrate import chips_of
     from geoseg.model.openvino_export import export_openvino
@@ -100,7 +106,8 @@ def export_openvino(bundle: str, out: str, calibrate: tuple[str, ...], **given: 
     if calibrate:
         scene = open_inputs(list(calibrate), names, **reading)
         chips = chips_of(scene.select(names).in_units(opened.units), opened)
-    made = export_openvino(opened, out, calibration=chips, **given)
+    with working():
+        made = export_openvino(opened, out, calibration=chips, **given)
     click.echo(str(made.path))
     ran = f"; {made.int8} of {made.operations} convolutions and products in int8" if made.int8 else ""
     click.echo(f"{made.changed:.2%} of {made.pixels:,} pixels change class{ran}", err=True)

@@ -32,9 +32,12 @@ def import_() -> None:
 @options.overwrite
 def import_csmask(out: str, model: str, overwrite: bool) -> None:
     """Take a pretrained cloud and cloud shadow network from the package ukis-csmask (pip install "geoseg[ukis]")."""
+    from geoseg.cli.progress import working
     from geoseg.model.csmask import import_csmask
 
-    say(import_csmask(out, model, overwrite=overwrite))
+    with working():
+        made = import_csmask(out, model, overwrite=overwrite)
+    say(made)
 
 
 def facts_options(function: Decorated) -> Decorated:

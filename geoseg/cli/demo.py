@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from geoseg.cli import options
@@ -10,7 +12,8 @@ from geoseg.cli import options
 @click.command(epilog=options.example("geoseg demo", "geoseg demo out/ --overwrite"))
 @click.argument("out", default="demo", metavar="[OUT]", type=options.PATH)
 @options.overwrite
-def command(out: str, overwrite: bool) -> None:
+@options.as_json
+def command(out: str, overwrite: bool, as_json: bool) -> None:
     """Map the sample scene (Landsat 7, North Carolina) into the folder OUT, by default demo/.
 
     Leaves what geoseg segment leaves, with confidence.tif, and in OUT/change what geoseg change leaves: the sample's class map of
@@ -25,6 +28,9 @@ def command(out: str, overwrite: bool) -> None:
         result = demo(out, overwrite=overwrite, on_progress=report, on_change=lambda *_: stop.check())
     made, change = result.map, result.change
     run = made.run
+    if as_json:
+        click.echo(json.dumps({"map": run, "change": change.run}))
+        return
     rows, cols = run["plan"]["shape"]
     click.echo(f"Mapped {rows} x {cols} pixels into {run['polygons']} polygons:")
     for area in run["areas"]:
@@ -36,9 +42,11 @@ def command(out: str, overwrite: bool) -> None:
     click.echo("Open:")
     names = {
         made.report: "in a browser: the map, areas, scores and what to know of them",
+        made.folder / "project.qgz": "in QGIS: all of it, in groups",
         made.mask: "in QGIS: the class map, coloured and named",
         made.polygons: "in QGIS: polygons with class and area, styled",
         change.folder / "report.html": "in a browser: what differs from the map of 1996, and how much that can tell",
+        change.folder / "project.qgz": "in QGIS: both maps and what differs",
         change.folder / "change.tif": "in QGIS: the same, pixel by pixel",
         change.folder / "polygons.gpkg": "in QGIS: the changed places",
     }

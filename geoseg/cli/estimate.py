@@ -15,7 +15,7 @@ from geoseg.errors import UsageError
 
 @click.command(
     epilog=options.example(
-        "geoseg estimate samples.gpkg -o estimate.csv",
+        "geoseg estimate samples.gpkg -o estimate.csv --report estimate.html",
         "geoseg estimate points.csv --mask mask.tif --reference-field seen --json",
         "geoseg estimate points.csv --stratum-field stratum --map-field map --strata strata.csv",
     )
@@ -56,6 +56,7 @@ def command(
     (strata are the map's classes) or --strata, taken for a random sample of each stratum. The map's own areas (map_ha) and
     the estimated ones (area_ha) have columns of their own. Estimators: Olofsson et al. (2014), Stehman (2014).
     """  # fmt: skip
+    from geoseg.cli.progress import working
     from geoseg.jobs.estimate import estimate
     from geoseg.jobs.estimate_page import write_estimate_page
     from geoseg.jobs.outputs import check_files
@@ -68,7 +69,8 @@ def command(
     if len(set(made)) != len(made):
         raise UsageError.of("OUT", matrix or page, "is named twice", "Give it another name")
     check_files(made, [samples, given["mask"], given["strata"]], overwrite=overwrite)
-    table = estimate(samples, **{name: value for name, value in given.items() if value is not None})
+    with working():
+        table = estimate(samples, **{name: value for name, value in given.items() if value is not None})
     for note in table.notes:
         logging.getLogger("geoseg").warning(note)
     if square is not None:

@@ -39,9 +39,12 @@ def command(scene: tuple[str, ...], bundle: str | None, headers_only: bool, **gi
 
     With a bundle that compares two dates name BEFORE AFTER: they become one scene, with the bands before_... and after_...
     """
+    from geoseg.cli.progress import working
+
     crs = given["assume_crs"]
-    known, opened = _opened(scene, bundle, given)
-    files = [] if headers_only else _admit_files(opened, crs)
+    with working():
+        known, opened = _opened(scene, bundle, given)
+        files = [] if headers_only else _admit_files(opened, crs)
     facts = _scene_facts(opened) | {"files": [_file_facts(item) for item in files]}
     facts["hints"] = _hints(opened, files)
     if known is not None:

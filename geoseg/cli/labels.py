@@ -43,6 +43,7 @@ def check(labels: str, scenes: tuple[str, ...], output: str | None, overwrite: b
     of different classes that overlap, polygons too small for a pixel, names that are nearly alike. --nodata and
     --assume-crs are the scene's.
     """
+    from geoseg.cli.progress import working
     from geoseg.jobs.labels import check_labels
     from geoseg.jobs.outputs import check_files
     from geoseg.raster.scene import open_scene
@@ -54,7 +55,8 @@ def check(labels: str, scenes: tuple[str, ...], output: str | None, overwrite: b
         if target.suffix.lower() not in (".geojson", ".json"):
             raise UsageError.of("FORMAT", target, "findings are GeoJSON", "Name it .geojson")
     scene = open_scene(list(scenes), nodata=given.pop("nodata"), assume_crs=given["assume_crs"])
-    report = check_labels(LabelSettings.of(path=labels, **given), scene)
+    with working():
+        report = check_labels(LabelSettings.of(path=labels, **given), scene)
     if target is not None:
         report.write(target)
     click.echo(report.to_json(), nl=False)

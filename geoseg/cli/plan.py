@@ -23,6 +23,7 @@ from geoseg.cli import options
 @click.option("--no-timing", is_flag=True, help="Leave out the estimate of time, which runs a few chips.")
 def command(scenes: tuple[str, ...], **given: Any) -> None:
     """Say what a run of SCENE would take, before any of it runs; of BEFORE AFTER, for a bundle that compares two dates."""
+    from geoseg.cli.progress import working
     from geoseg.config import SegmentSettings
     from geoseg.jobs.forecast import forecast, grid_geojson
     from geoseg.jobs.plan import fitted
@@ -33,5 +34,6 @@ def command(scenes: tuple[str, ...], **given: Any) -> None:
     whole = options.open_inputs(scenes, bundle, given)
     settings = SegmentSettings.of(**{k: v for k, v in given.items() if v is not None})
     scene = fitted(whole, bundle)
-    found = grid_geojson(scene, bundle, settings) if geojson else forecast(scene, bundle, settings, timing=timing)
+    with working():
+        found = grid_geojson(scene, bundle, settings) if geojson else forecast(scene, bundle, settings, timing=timing)
     click.echo(json.dumps(found, indent=None if geojson else 2))

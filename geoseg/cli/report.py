@@ -31,6 +31,9 @@ def command(run: str, output: str | None, samples: str | None, scene: tuple[str,
     What the page says comes from run.json, its pictures from the rasters of RUN and, of what was read, from the page that is
     there: where nothing has changed, the page is the run's own, byte for byte. It is one file that needs no network.
     """
+    from geoseg.cli.progress import working
     from geoseg.jobs.report import report
 
-    click.echo(str(report(run, output, scene=scene, samples=samples, overwrite=overwrite)))
+    with working():
+        made = report(run, output, scene=scene, samples=samples, overwrite=overwrite)
+    click.echo(str(made))

@@ -70,6 +70,7 @@ def command(pipeline: str, out: str | None, dry_run: bool, as_json: bool, overwr
     scenes have come or changed. One scene that fails does not stop the others (exit code 8); pipeline.json says what became
     of each.
     """
+    from geoseg.cli.progress import task_bar, working
     from geoseg.cli.signals import stoppable
     from geoseg.pipeline.settings import Pipeline
 
@@ -80,14 +81,18 @@ def command(pipeline: str, out: str | None, dry_run: bool, as_json: bool, overwr
     if dry_run:
         from geoseg.pipeline.forecast import forecast_pipeline
 
-        found = forecast_pipeline(made, target, timing=not given["no_timing"])
+        with working():
+            found = forecast_pipeline(made, target, timing=not given["no_timing"])
         _write_costs(made.name, found, given["cost_page"])
         click.echo(json.dumps(found.facts(), indent=2) if as_json else _planned(found))
         return
     from geoseg.pipeline.run import run_pipeline
 
-    with stoppable(target, "What is done is kept; the same command goes on") as stop:
-        report = _reporter(given["progress"])
+    with (
+        stoppable(target, "What is done is kept; the same command goes on") as stop,
+        task_bar(quiet=options.quiet()) as bar,
+    ):
+        report = _reporter(given["progress"], bar)
         result = run_pipeline(made, target, on_progress=report, stop=stop.check, overwrite=overwrite)
     click.echo(json.dumps(result.facts(), indent=2) if as_json else _table(result))
     result.raise_if_failed()
@@ -125,8 +130,8 @@ def _write_costs(name: str, found: Forecast, path: str | None) -> None:
         write_cost_page(path, cost_page(name, found))
 
 
-def _reporter(path: str | None) -> Callable[[TaskProgress], None] | None:
-    """Lines for a file, and on a terminal a line for each task that ends."""
+def _reporter(path: str | None, bar: Callable[[int, int, str], None]) -> Callable[[TaskProgress], None]:
+    """Lines for a file, a line for each task that ends, and the bar."""
     from geoseg.cluster.run import note_progress, progress_file
 
     file = progress_file(Path(path)) if path else None
@@ -134,6 +139,8 @@ def _reporter(path: str | None) -> Callable[[TaskProgress], None] | None:
     def report(progress: TaskProgress) -> None:
         if file:
             note_progress(file, progress.line())
+        share = f" {progress.done}/{progress.total}" if progress.status == "running" and progress.total > 1 else ""
+        bar(progress.tasks_done, progress.tasks, f"{progress.task}: {progress.step}{share}")
         if progress.status not in ("running", "skipped") and not options.quiet():
             with suppress(OSError):  # a log on a full disk
                 click.echo(f"[{progress.tasks_done}/{progress.tasks}] {progress.task}: {progress.status}", err=True)

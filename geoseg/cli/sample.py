@@ -97,13 +97,14 @@ def command(mask: str, out: str, as_json: bool, buffer: dict[str, float] | None,
     form offers MASK's classes for the column reference, then run geoseg estimate. Of a change map the strata are its
     transitions. The same seed gives the same pixels, and those of a smaller --total are among those of a larger one.
     """
+    from geoseg.cli.progress import working
     from geoseg.cli.signals import stoppable
     from geoseg.jobs.sample import sample
 
     if (given["total"] is None) == (given["standard_error"] is None):
         raise click.UsageError("say how many: --total N, or --standard-error SHARE")
     settings = {name: value for name, value in given.items() if value is not None} | (buffer or {})
-    with stoppable(out, "Nothing was written; run it again"):
+    with stoppable(out, "Nothing was written; run it again"), working():
         result = sample(mask, out, **settings)
     for note in result.notes:
         logging.getLogger("geoseg").warning(note)

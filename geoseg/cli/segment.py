@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,6 +102,7 @@ def output_options(command: options.Command) -> options.Command:
         options.smooth,
         click.option("--only", type=click.Choice(["mask"]), help="Stop after the mask."),
         options.overwrite,
+        click.option("--json", "as_json", is_flag=True, help="run.json on stdout instead of the files' names."),
     )
 
 
@@ -123,7 +125,7 @@ def output_options(command: options.Command) -> options.Command:
 @run_options
 @filter_options
 @output_options
-def command(inputs: tuple[str, ...], **given: Any) -> None:
+def command(inputs: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Map SCENE (one file, several with one band each, or a product folder) into the folder OUT.
 
     A bundle that compares two dates maps what changed: name two scenes, BEFORE AFTER OUT.
@@ -152,6 +154,9 @@ def command(inputs: tuple[str, ...], **given: Any) -> None:
                 bar(progress)
 
         result = segment(scene, bundle, out, settings=settings, on_progress=report)
+    if as_json:
+        click.echo(json.dumps(result.run))
+        return
     for path in sorted(result.folder.iterdir()):
         if not path.name.startswith("."):
             click.echo(str(path))

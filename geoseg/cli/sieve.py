@@ -37,11 +37,12 @@ def command(mask: str, out: str, as_json: bool, connectivity: str, **given: Any)
     The smallest region goes first, until none is left that is too small and has a neighbour; no data stays no data.
     OUT is a GeoTIFF with MASK's classes, names and colours.
     """  # fmt: skip
+    from geoseg.cli.progress import working
     from geoseg.cli.signals import stoppable
     from geoseg.jobs.sieve import sieve
 
     settings = {name: value for name, value in given.items() if value is not None}
-    with stoppable(out, "Nothing was written; run it again"):
+    with stoppable(out, "Nothing was written; run it again"), working():
         result = sieve(mask, out, connectivity=int(connectivity), **settings)
     click.echo(json.dumps(result.facts()) if as_json else _table(result))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -52,7 +53,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str) -> int | tuple
 @click.option("--collar", is_flag=True, help="A slanted frame without data, as of a swath.")
 @click.option("--threads", type=options.COUNT, metavar="N", help="Threads; the processors, at most 8, by default.")
 @options.overwrite
-def command(out: str, **given: Any) -> None:
+@options.as_json
+def command(out: str, as_json: bool, **given: Any) -> None:
     """Make synthetic scenes of six bands, of which every pixel's class is known, in the folder OUT.
 
     The land: hills, lakes, rivers, woods with felling areas, fields in parcels, meadows, towns, roads, rock, quarries, in
@@ -66,6 +68,9 @@ def command(out: str, **given: Any) -> None:
 
     with stoppable(out, "Nothing was written; run it again"), file_bar(quiet=options.quiet()) as report:
         result = synth(out, on_progress=report, **given)
+    if as_json:
+        click.echo(json.dumps(result.facts))
+        return
     for scene, truth in zip(result.scenes, result.truths, strict=True):
         click.echo(f"{scene}  {truth}")
     if result.transitions is not None:

@@ -40,7 +40,7 @@ def command(
     the network; all but scenes, bands and classes has a default. OUT gets scores.json, curves, the split and what the checks
     found beside the model. A training that was stopped goes on where it was. Several GPUs: torchrun -m geoseg train ...
     """
-    from geoseg.cli.progress import fit_bar
+    from geoseg.cli.progress import fit_bar, working
     from geoseg.cli.signals import stoppable
     from geoseg.jobs import train as jobs
     from geoseg.training.scoring.report import table
@@ -48,7 +48,9 @@ def command(
 
     settings = TrainSettings.read(job)
     if preview:
-        click.echo(str(jobs.preview(settings, out or f"{settings.name}.png", overwrite=overwrite)))
+        with working():
+            drawn = jobs.preview(settings, out or f"{settings.name}.png", overwrite=overwrite)
+        click.echo(str(drawn))
         return
     settings = _with_baseline(settings) if baseline else settings
     target = out or settings.name

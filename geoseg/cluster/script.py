@@ -26,7 +26,7 @@ def check_script() -> None:
     UsageError
         ``MAIN``.
     """
-    if getattr(multiprocessing.process.current_process(), "_inheriting", False):  # a worker that is just being started
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that is just being started
         what = "a worker that starts imports this script, which would start workers again"
         raise UsageError.of("MAIN", Path(sys.argv[0] or "script").name, what, _REMEDY)
     path = getattr(sys.modules.get("__main__"), "__file__", None)

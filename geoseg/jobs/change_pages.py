@@ -69,5 +69,6 @@ def pictures_of_change(
             found = pictures_of(Path(layer.path).parent / PAGE).get("scene")
             uri = shrunk(found.uri, SCENE_LENGTH) if found is not None else None
             if found is not None and uri is not None:
-                made.append(Picture(f"{side}-scene", f"{side.title()}, {found.title}", uri, photo=True))
+                title = f"{side.title()}, {found.title[:1].lower()}{found.title[1:]}"
+                made.append(Picture(f"{side}-scene", title, uri, photo=True))
     return made

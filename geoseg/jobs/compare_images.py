@@ -85,6 +85,11 @@ def compare_images(
     cluster
         Where to work, in place of what the settings say: with a hook, say, for a Gateway or Kubernetes cluster.
 
+    Returns
+    -------
+    ImageChangeResult
+        What counts as changed, how much that is, and ``record``, what ``run.json`` says.
+
     Raises
     ------
     InputRefused
@@ -92,6 +97,12 @@ def compare_images(
         than ``max_shift``.
     Conflict
         ``EXISTS``, ``INPUT``: the output would replace a file.
+
+    Examples
+    --------
+    >>> made = geoseg.compare_images("land/scene_1.tif", "land/scene_2.tif", "images")
+    >>> 0 <= made.changed_share <= 1
+    True
     """
     settings = ImageSettings.either(settings, options)
     steps = Steps(on_progress)

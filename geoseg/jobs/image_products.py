@@ -111,7 +111,7 @@ def write_told(folder: Path, pair: ImagePair, measured: Measured, record: dict[s
     later = pending(page=page)
     if page:
         seen, threshold = Seen(*read_overview(pair.scene)), float(record["threshold"]["magnitude"])
-        write_images_project(folder, folder.parent, pair.scene, LEGEND, seen, threshold=threshold)
+        write_images_project(folder, folder.parent, scene=pair.scene, legend=LEGEND, seen=seen, threshold=threshold)
     write_item(folder / ITEM, build_images_item(record, pair.geobox, LEGEND, folder, pending=later))
     if page:
         write_images_page(folder, record, LEGEND, measured.scene, images_of(seen, pair.bands))

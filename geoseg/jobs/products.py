@@ -96,7 +96,7 @@ def write_products(outputs: Outputs, facts: Facts, mask: SettledMask, trace_map:
     if settings.only != "mask":
         polygons = facts.steps.run("polygons", lambda: _write_polygons(outputs, facts, mask, trace_map))
         seen = facts.steps.run("overview", lambda: seen_of(facts.scene))
-        write_segment_project(out, outputs.folder, facts.scene, facts.bundle.legend, seen)
+        write_segment_project(out, outputs.folder, scene=facts.scene, legend=facts.bundle.legend, seen=seen)
     write_item(
         out / "item.json",
         build_item(

@@ -93,12 +93,14 @@ def report(
     InputRefused
         ``RUN``: it is no run, or an unfinished one. ``ESTIMATE``: the table is none. Those of :func:`geoseg.estimate`.
     UsageError
-        ``SAMPLES``, ``SCENE``: given for what has none.
+        ``FORMAT``: ``out`` is no .html file. ``SAMPLES``, ``SCENE``: given for what has none.
     Conflict
         ``EXISTS``, ``INPUT``.
     """
     source = Path(run)
     page = Path(out) if out is not None else source / PAGE if source.is_dir() else source.with_suffix(".html")
+    if page.suffix.lower() not in (".html", ".htm") or page.is_dir():
+        raise UsageError.of("FORMAT", page, "a page is an .html file", "Name it .html")
     check_files([page], [source if source.is_file() else None, samples, *scene], overwrite=overwrite)
     if source.suffix.lower() == ".json" and source.is_file():
         _refuse("an estimate", scene=scene, samples=samples)

@@ -13,7 +13,7 @@ import numpy as np
 from geoseg.errors import GeosegError, InputRefused
 from geoseg.jobs.folder import COMPARISONS
 from geoseg.jobs.outputs import NAMES
-from geoseg.legend import Legend
+from geoseg.legend import Colour, Legend
 from geoseg.raster.lazy import CHUNK, legend_attributes, raster_array, zarr_array
 from geoseg.vector.load import load_polygons
 
@@ -69,7 +69,7 @@ def open_result(folder: str | Path, *, chunk: int = CHUNK) -> Dataset:
         raise InputRefused.of("NOT_FOUND", folder, "holds no raster of a run", "Name the folder that a run wrote to")
     first = arrays.get("mask", next(iter(arrays.values())))
     arrays = {name: found for name, found in arrays.items() if found.shape == first.shape}
-    legend = _legend_of(run, first.attrs)
+    legend = _legend_of(run, arrays["mask"].attrs if "mask" in arrays else {})
     if (folder / _PROBABILITIES).is_dir() and legend is not None:
         arrays["probabilities"] = zarr_array(folder / _PROBABILITIES, first, legend)
     if "change" in arrays and arrays["change"].dtype == "uint16" and legend is not None:
@@ -154,17 +154,22 @@ def _rasters(folder: Path, run: dict[str, Any]) -> list[Path]:
 
 
 def _legend_of(run: dict[str, Any], attrs: Mapping[Any, Any]) -> Legend | None:
-    """The classes: of a comparison those that its record has for all dates, else those of the raster."""
+    """The classes: those that the mask names, else those that the record has; of a comparison those of its dates."""
     try:
-        told = run.get("classes")
-        if isinstance(told, list) and told and {"value", "name", "colour"} <= set(told[0]):
-            names = {int(item["value"]): str(item["name"]) for item in told}
-            red_green_blue = {int(item["value"]): tuple(item["colour"]) for item in told}
-            return Legend.of(names, red_green_blue)  # type: ignore[arg-type]
-        made = json.loads(attrs["legend"]) if attrs.get("legend") else None
-        return Legend.from_stac(made["classes"], made["nodata"]) if made else None
-    except (GeosegError, ValueError, TypeError, KeyError):
+        if attrs.get("legend"):
+            made = json.loads(attrs["legend"])
+            return Legend.from_stac(made["classes"], made["nodata"])
+        told = run.get("classes") or []
+        names = {int(item["value"]): str(item["name"]) for item in told}
+        colours = {int(item["value"]): _colour(item["colour"]) for item in told}
+        return Legend.of(names, colours) if names else None
+    except (GeosegError, ValueError, TypeError, KeyError):  # somebody wrote into the record
         return None
+
+
+def _colour(told: Any) -> Colour:
+    red, green, blue = told
+    return int(red), int(green), int(blue)
 
 
 def _dates(change: Any, legend: Legend) -> dict[str, Any]:

@@ -28,12 +28,12 @@ def confidence_facts(
         for item in legend.classes
         if counts[item.value].any()
     ]
-    places = place_facts(
-        [(spot, 1 - spot.mean) for spot in counter.spots()],
-        geobox,
-        legend.names,
-        lambda w: most_common(read(w), legend.nodata),
-    )
+
+    def named(window: Window) -> str | None:
+        value = most_common(read(window), legend.nodata)
+        return None if value is None else legend.names.get(value)
+
+    places = place_facts([(spot, 1 - spot.mean) for spot in counter.spots()], geobox, named)
     return {
         "each": counter.each, "histogram": counts.sum(axis=0).tolist(), **_mean_and_low(counts.sum(axis=0)),
         "by_class": classes, "places": places,
@@ -51,27 +51,33 @@ def change_places(codes: NDArray[np.uint16], step: int, geobox: GeoBox, names: d
         Of the classes.
     """
     changed = (codes != 0) & (codes >> 8 != codes & 255)
-    told = {one * 256 + two: f"{names[one]} → {names[two]}" for one in names for two in names}
-    spots = find_spots(changed, codes != 0, least=_CHANGED)
+    return changed_places(codes, changed, step, geobox, lambda code: f"{names[code >> 8]} → {names[code & 255]}")
 
-    def largest(window: Window) -> int | None:
+
+def changed_places(
+    values: NDArray[Any], changed: NDArray[np.bool_], step: int, geobox: GeoBox, name_of: Callable[[int], str]
+) -> list[dict[str, Any]]:
+    """The places with the largest share of ``changed`` pixels, each with the name of the value that most of them have.
+
+    ``values`` and ``changed`` are of each ``step``-th pixel; a value of 0 is no data.
+    """
+
+    def named(window: Window) -> str | None:
         rows = slice(window.row // step, -(-(window.row + window.height) // step))
         cols = slice(window.col // step, -(-(window.col + window.width) // step))
-        return most_common(np.where(changed[rows, cols], codes[rows, cols], 0), 0)
+        value = most_common(np.where(changed[rows, cols], values[rows, cols], 0), 0)
+        return None if value is None else name_of(value)
 
+    spots = find_spots(changed, values != 0, least=_CHANGED)
     found = [(Spot(scaled(spot.window, step, geobox.shape), spot.mean), spot.mean) for spot in spots]
-    return place_facts(found, geobox, told, largest)
+    return place_facts(found, geobox, named)
 
 
 def place_facts(
-    spots: Sequence[tuple[Spot, float]], geobox: GeoBox, names: dict[int, str], largest: Callable[[Window], int | None]
+    spots: Sequence[tuple[Spot, float]], geobox: GeoBox, named: Callable[[Window], str | None]
 ) -> list[dict[str, Any]]:
     """Spots with the value that is told of each: the middle as row and column, in the CRS, and as longitude and latitude."""
-    return [_place(spot.window, value, geobox, names.get(_or_none(largest(spot.window)))) for spot, value in spots]
-
-
-def _or_none(value: int | None) -> int:
-    return -1 if value is None else value
+    return [_place(spot.window, value, geobox, named(spot.window)) for spot, value in spots]
 
 
 def _place(window: Window, value: float, geobox: GeoBox, name: str | None) -> dict[str, Any]:

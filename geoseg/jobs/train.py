@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from geoseg.errors import UsageError
 from geoseg.jobs.outputs import check_files
 from geoseg.jobs.package import (
     facts_of_bundle,
@@ -138,7 +139,13 @@ def train(
 def _settings_of(job: TrainSettings | Mapping[str, Any] | str | Path) -> TrainSettings:
     if isinstance(job, TrainSettings):
         return job
-    return TrainSettings.of(**job) if isinstance(job, Mapping) else TrainSettings.read(job)
+    if not isinstance(job, Mapping):
+        return TrainSettings.read(job)
+    odd = [key for key in job if not isinstance(key, str) or key == "cls"]
+    if odd:
+        known = ", ".join(TrainSettings.model_fields)
+        raise UsageError.of("SETTING", "job", f"{odd[0]} is no setting", f"Known: {known}")
+    return TrainSettings.of(**job)
 
 
 def survey(settings: TrainSettings) -> tuple[Data, tuple[Split, ...], tuple[Finding, ...]]:

@@ -14,7 +14,7 @@ from geoseg.compare.change_legend import change_legend
 from geoseg.jobs.change_pages import change_stage
 from geoseg.jobs.record import PAGE, RECORD
 from geoseg.legend import Legend
-from geoseg.report.change_figures import ChangeOverview, change_pictures
+from geoseg.report.change_figures import NO_TIMES, ChangeOverview, change_pictures, times_picture
 from geoseg.report.estimate_content import Estimated
 from geoseg.report.page import write_page
 from geoseg.report.trajectory_content import ends_titles, report_of_trajectory
@@ -44,9 +44,19 @@ def write_trajectory_page(
     values = [item.value for item in legend.classes]
     changes = change_legend(legend, [values[i] * 256 + values[j] for i, j in np.argwhere(counts > 0).tolist()])
     files = [name for name in (*FILES, *record["masks"]) if (folder / name).exists() or name in (RECORD, PAGE)]
-    pictures = change_pictures(ends_of(numbers, rows), legend, changes, ends_titles(record))
+    ends = change_pictures(ends_of(numbers, rows), legend, changes, ends_titles(record))
+    pictures = [*ends, times_picture(np.where(numbers > 0, np.append(0, times_of(rows))[numbers], NO_TIMES))]
     data = report_of_trajectory(record, legend, changes=changes, stage=change_stage(record, pictures), files=files)
     write_page(page or folder / PAGE, replace(data, estimated=estimated))
+
+
+def times_of(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often the class changes in each trajectory, int64 (trajectories,); dates without data are passed over."""
+    times, last = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.uint8)
+    for column in rows.T:
+        times += (column != 0) & (last != 0) & (column != last)
+        last = np.where(column != 0, column, last)
+    return times
 
 
 def ends_of(numbers: NDArray[np.int32], rows: NDArray[np.uint8]) -> ChangeOverview:

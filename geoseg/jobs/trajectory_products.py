@@ -36,8 +36,8 @@ from geoseg.jobs.record import (
     write_record,
 )
 from geoseg.jobs.steps import Steps
-from geoseg.jobs.told_places import change_places
-from geoseg.jobs.trajectory_page import ends_of, write_trajectory_page
+from geoseg.jobs.told_places import changed_places
+from geoseg.jobs.trajectory_page import times_of, write_trajectory_page
 from geoseg.jobs.trajectory_told import said_of
 from geoseg.raster.classes import MOST_CLASSES, open_classes
 from geoseg.raster.overview import step_for
@@ -198,8 +198,11 @@ def record_of(facts: TrajectoryFacts) -> dict[str, Any]:
 
 
 def _places(facts: TrajectoryFacts) -> list[dict[str, Any]]:
-    codes = ends_of(facts.overview, facts.trajectories.rows).change
-    return change_places(codes, facts.step, facts.maps.geobox, facts.maps.legend.names)
+    rows = facts.trajectories.rows
+    changed = np.append(0, times_of(rows))[facts.overview] > 0
+    return changed_places(
+        facts.overview, changed, facts.step, facts.maps.geobox, lambda number: facts.name_of(rows[number - 1].tolist())
+    )
 
 
 def _side(facts: TrajectoryFacts, i: int) -> dict[str, Any]:

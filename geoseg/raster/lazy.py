@@ -93,10 +93,8 @@ def zarr_array(path: str | Path, like: DataArray, legend: Legend) -> DataArray:
     import zarr
 
     found = dask.array.from_zarr(zarr.open_array(str(path), mode="r"))
-    coords = {
-        "class_name": [legend.names[value] for value in legend.values],
-        **{n: like.coords[n] for n in like.coords},
-    }
+    names = [legend.names[value] for value in legend.values]
+    coords: dict[Any, Any] = {"class_name": names, **{name: like.coords[name] for name in like.coords}}
     made = xarray.DataArray(found, dims=("class_name", "y", "x"), name="probabilities", coords=coords)
     made.attrs = {"long_name": "probability of each class", "units": "1"}
     made.encoding["grid_mapping"] = GRID_MAPPING

@@ -34,8 +34,12 @@ MOST_LAT = 85.0511287798066
 MOST_ZOOM = 24
 _WORLD_M = 40_075_016.68557849
 _NODES = 17
+_ROUND = 350.0
+"""Degrees from which a raster counts as going all round."""
 _ERROR = 0.125
 """Points between nodes are interpolated where that moves them by less than this share of a point."""
+_BENT = 3
+"""Up to this zoom every point is projected: a tile then holds so much of the Earth that middles prove nothing."""
 _MOST_READ = 16 << 20
 """Pixels that one tile may read of a raster without overviews; what needs more is read from :class:`Thinned`."""
 _THIN_SIDE = 4096
@@ -143,11 +147,10 @@ def positions(geobox: GeoBox, tile: Tile) -> Floats:
     at = (np.arange(SIDE) + 0.5) / SIDE
     nodes = np.linspace(0.0, 1.0, _NODES)
     coarse = positions_of(geobox, tile, nodes, nodes)
-    if np.isfinite(coarse).all():
+    if tile[0] > _BENT and np.isfinite(coarse).all():
         middles = (nodes[1:] + nodes[:-1]) / 2
-        step = max(_point(coarse, nodes), 1e-12)
-        error = np.abs(_between(coarse, nodes, middles) - positions_of(geobox, tile, middles, middles))
-        if float(error.max()) < _ERROR * step:
+        error = np.abs(_between(coarse, nodes, middles) - positions_of(geobox, tile, middles, middles)).max(axis=0)
+        if (error < _ERROR * _points(coarse)).all():
             return _between(coarse, nodes, at)
     return positions_of(geobox, tile, at, at)
 
@@ -190,9 +193,16 @@ def native_zoom(geoboxes: Sequence[GeoBox]) -> int:
 
 def map_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
     """West, south, east, north in degrees, within Mercator; east is beyond 180 where the antimeridian is crossed."""
+    known = CRS.from_wkt(geobox.crs)
+    if known.is_geographic:
+        degree = math.degrees(float(known.units_factor[1]))
+        west, south, east, north = (side * degree for side in geobox.bounds)
+        west, width = (west + 180) % 360 - 180, east - west
+        west, width = (-180.0, 360.0) if width > _ROUND else (west, width)
+        return west, max(south, -MOST_LAT), west + width, min(north, MOST_LAT)
     rows, cols = geobox.shape
     grid = [(rows * i / 16, cols * j / 16) for i in range(17) for j in range(17)]
-    places = lonlat(geobox, [*outline(geobox.shape, 32), *grid])
+    places = lonlat(geobox, [*outline(geobox.shape, 128), *grid])
     if not places:
         return -180.0, -MOST_LAT, 180.0, MOST_LAT
     lats = [min(max(lat, -MOST_LAT), MOST_LAT) for _, lat in places]
@@ -201,7 +211,7 @@ def map_bounds(geobox: GeoBox) -> tuple[float, float, float, float]:
     widest = max(range(len(gaps)), key=gaps.__getitem__)
     west = lons[(widest + 1) % len(lons)]
     width = 360 - gaps[widest]
-    if width > 345:  # all round: a gap of a step of the grid is none
+    if width > _ROUND:  # all round: a gap of a step of the grid is none
         west, width = -180.0, 360.0
     west = west - 360 if west >= 180 else west
     return west, min(lats), west + width, max(lats)
@@ -256,10 +266,11 @@ def _between(coarse: Floats, nodes: Floats, at: Floats) -> Floats:
     return out
 
 
-def _point(coarse: Floats, nodes: Floats) -> float:
-    """The side of a point of the tile, in pixels of the raster."""
-    spread = np.hypot(*np.diff(coarse, axis=2)).mean(), np.hypot(*np.diff(coarse, axis=1)).mean()
-    return float(min(spread)) * (len(nodes) - 1) / SIDE
+def _points(coarse: Floats) -> Floats:
+    """The side of a point between nodes, in pixels of the raster."""
+    across, down = np.hypot(*np.diff(coarse, axis=2)), np.hypot(*np.diff(coarse, axis=1))
+    least = np.minimum(np.minimum(across[1:], across[:-1]), np.minimum(down[:, 1:], down[:, :-1]))
+    return np.asarray(least * (_NODES - 1) / SIDE)
 
 
 def _density(position: Floats, inside: NDArray[np.bool_]) -> float:

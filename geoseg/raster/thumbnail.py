@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +100,9 @@ def _small(scene: Scene, bands: list[Band]) -> tuple[NDArray[Any], NDArray[np.bo
             if all(_cost(dataset) <= _MOST for dataset in datasets):
                 planes = [
                     decoded(
-                        band.path, lambda d=d, b=band: _decimated(d, [b.index], Window(0, 0, *d.shape), _fit(shape))
+                        band.path, partial(_decimated, dataset, [band.index], Window(0, 0, *dataset.shape), _fit(shape))
                     )[0]
-                    for d, band in zip(datasets, bands, strict=True)
+                    for dataset, band in zip(datasets, bands, strict=True)
                 ]
                 return np.stack(planes), _valid(planes, bands), ""
     window = _centre(shape)
@@ -148,7 +150,8 @@ def _said(window: Window, shape: tuple[int, int]) -> str:
 def _valid(planes: list[NDArray[Any]], bands: list[Band]) -> NDArray[np.bool_]:
     valid = np.ones(planes[0].shape, bool)
     for plane, band in zip(planes, bands, strict=True):
-        valid &= np.isfinite(plane) if plane.dtype.kind == "f" else True
+        if plane.dtype.kind == "f":
+            valid &= np.isfinite(plane)
         if band.nodata is not None:
             valid &= plane != band.nodata
     return valid
@@ -163,14 +166,14 @@ def _stretched(plane: NDArray[Any], valid: NDArray[np.bool_]) -> Bytes:
     return np.where(valid, np.rint(scaled.clip(0, 1) ** 0.75 * 255), _NOTHING).astype(np.uint8)
 
 
-def _encoded(driver: str, image: Bytes, palette: dict[int, tuple[int, ...]]) -> str:
+def _encoded(driver: str, image: Bytes, palette: Mapping[int, tuple[int, ...]]) -> str:
     count, rows, cols = image.shape
     with gdal_env(), MemoryFile() as memory, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         profile = {"driver": driver, "count": count, "height": rows, "width": cols, "dtype": "uint8"}
         with memory.open(**profile) as file:
             if palette:
-                file.write_colormap(1, palette)
+                file.write_colormap(1, dict(palette))
             file.write(image)
         data = memory.read()
     return f"data:image/{driver.lower()};base64,{base64.b64encode(data).decode()}"

@@ -81,6 +81,7 @@ class ChangeData:
     sankey: Sankey | None = None
     estimated: Estimated | None = None
     transitions: tuple[TransitionLine, ...] = ()
+    nothing: str = "No pixel changed."
     transitions_note: str = ""
     classes: tuple[ClassLine, ...] = ()
     matrix: MatrixTable | None = None

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.legend import Colour, Legend
-from geoseg.report.figures import classes_uri, mask_picture
+from geoseg.report.figures import classes_uri, mask_picture, ramp
 from geoseg.report.stage import Picture, bounded
 
 LENGTH = 520_000
 """Characters of each picture: with those of both scenes the page stays below 3 MB."""
 SCENE_LENGTH = 360_000
 CHANGE = "Change that was kept: grey is unchanged, the palest grey has no data"
+NO_TIMES = 255
+_TIMES: tuple[tuple[float, Colour], ...] = ((0.0, (250, 190, 110)), (0.5, (214, 86, 72)), (1.0, (84, 16, 66)))
 UNCHANGED: Colour = (206, 210, 215)
 
 
@@ -54,6 +56,16 @@ def change_pictures(
         for key, title, values in zip(("before", "after"), titles, (overview.before, overview.after), strict=True)
     ]
     return maps[0], maps[1], change_picture(overview.change, legend, changes)
+
+
+def times_picture(times: NDArray[np.int64]) -> Picture:
+    """How often the class changed, int (rows, cols), :data:`NO_TIMES` without data: grey is never, darker is more often."""
+    counted = np.minimum(times, NO_TIMES - 1)
+    known = np.where(times == NO_TIMES, NO_TIMES, counted).astype(np.uint8)
+    most = int(counted[times != NO_TIMES].max(initial=1))
+    colours = dict(enumerate([UNCHANGED, *ramp(_TIMES, np.linspace(0, 1, most))]))
+    title = f"How often the class changed: grey is never, the darkest {most} time{'s' if most > 1 else ''}"
+    return Picture("times", title, bounded(lambda step: classes_uri(known[::step, ::step], colours, NO_TIMES), LENGTH))
 
 
 def change_picture(codes: NDArray[np.uint16], legend: Legend, changes: Legend | None = None) -> Picture:

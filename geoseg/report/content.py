@@ -46,6 +46,7 @@ _STEPS = {
     "mask": "writing the mask, counting areas",
     "confidence": "writing the confidence",
     "polygons": "polygons",
+    "overview": "looking at the scene",
 }
 """Steps of a run in their order, as a reader calls them."""
 

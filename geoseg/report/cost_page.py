@@ -43,4 +43,4 @@ def render_cost_page(data: CostPage) -> str:
     facts = json.dumps({"groups": list(data.groups), **data.constants}, allow_nan=False)
     for letter in "<>&":  # so that no name ends the element
         facts = facts.replace(letter, f"\\u{ord(letter):04x}")
-    return render("cost.html", data, script=asset("cost.js"), style=asset("cost.css"), facts=facts)
+    return render("cost.html", data, live=asset("cost.js"), style=asset("cost.css"), facts=facts)

@@ -94,7 +94,11 @@ def mask_picture(
 
 
 def percent_picture(
-    percent: Array, key: str = "confidence", title: str = "Confidence", *, length: int = LENGTH
+    percent: Array,
+    key: str = "confidence",
+    title: str = "Confidence: red is unsure, blue is sure",
+    *,
+    length: int = LENGTH,
 ) -> Picture:
     """Percents 0-100, uint8 (rows, cols), as a picture in the colours of :data:`RAMP`; 255 is transparent."""
     values = np.where(percent == NO_PERCENT, NO_PERCENT, np.minimum(percent, 100)).astype(np.uint8)

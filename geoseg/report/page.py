@@ -37,22 +37,19 @@ def write_page(path: str | Path, data: Data) -> None:
 
 def render_page(data: Data) -> str:
     """The page as text. Whatever comes from a file (names of classes, bands, files) is escaped."""
-    return render(_PAGES[type(data)], data, script=asset("page.js"))
+    return render(_PAGES[type(data)], data, live=asset("page.js"))
 
 
-def render(template: str, data: Any, *, script: str = "", style: str = "", **values: Any) -> str:
+def render(template: str, data: Any, *, live: str = "", style: str = "", **values: Any) -> str:
     """A page of ``data``, which has what ``templates/base.html`` asks for; all texts are escaped.
 
-    The content security policy lets in nothing but ``data:`` pictures and, by their hashes, the page's style and ``script``.
-
-    ``style`` is what this page has beside the common one.
-
-    ``style`` is what this page has beside the common one.
+    The content security policy lets in nothing but ``data:`` pictures and, by their hashes, the page's style (``style`` after
+    the common one) and its script ``live``.
     """
     longest = max((seconds for _, seconds in data.steps), default=1.0)
-    css = asset("page.css") + style + style
+    css = asset("page.css") + style
     return _environment().get_template(template).render(
-        data=data, longest=longest, css=css, script=script, policy=_policy(css, script),
+        data=data, longest=longest, css=css, live=live, policy=_policy(css, live),
         most_warnings=_MOST_WARNINGS, **values,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MOST_PLACES = 20
 PLACES_NOTE = (
     "The squares of the map of which the largest share changed, far from each other; numbers as in the picture. Row and column "
     "of the square's middle, counted from 0"
@@ -31,7 +32,7 @@ def place_lines(told: Mapping[str, Any]) -> tuple[PlaceLine, ...]:
             float(place["value"]), str(place.get("class_name") or "-"), _lonlat(place),
             f"{place['x']:.10g}, {place['y']:.10g}", int(place["row"]), int(place["col"]),
         )
-        for place in told.get("places") or ()
+        for place in list(told.get("places") or ())[:MOST_PLACES]
     )  # fmt: skip
 
 

@@ -27,14 +27,14 @@ _NEVER = (0.0, "never", (236, 236, 236))
 """What the rasters of dates have where nothing changed."""
 
 
-def write_segment_project(made: Path, home: Path, scene: Scene, legend: Legend, seen: Seen | None) -> None:
+def write_segment_project(made: Path, home: Path, *, scene: Scene, legend: Legend, seen: Seen | None) -> None:
     """Write the project of a run whose files lie in ``made`` and will stand in ``home``.
 
     Groups: polygons, confidence, map, scene; what the run has not made is not there. ``seen`` is None where pixels of the
     scene cannot be read.
     """
     box = scene.geobox
-    picture = scene_layers(scene, seen, home, made) if seen else {}
+    picture = scene_layers(scene, seen, home=home, made=made) if seen else {}
     groups = (
         Group("polygons", _there(made, polygon_layer("landcover", legend, box))),
         Group("confidence", _there(made, confidence_layer(box))),
@@ -58,7 +58,7 @@ def write_change_project(made: Path, home: Path, pair: Pair, changes: Legend) ->
     write_project(made / PROJECT, f"Change from {pair.before.name} to {pair.after.name}", groups, box)
 
 
-def write_images_project(made: Path, home: Path, scene: Scene, legend: Legend, seen: Seen, *, threshold: float) -> None:
+def write_images_project(made: Path, home: Path, *, scene: Scene, legend: Legend, seen: Seen, threshold: float) -> None:
     """Write the project of a comparison of two images; groups: polygons, change, magnitude, after, before.
 
     Parameters
@@ -71,7 +71,7 @@ def write_images_project(made: Path, home: Path, scene: Scene, legend: Legend, s
         The magnitude, in standard deviations, from which a pixel counts as changed.
     """
     box = scene.geobox
-    sides = scene_layers(scene, seen, home, made, dates=(BEFORE, AFTER))
+    sides = scene_layers(scene, seen, home=home, made=made, dates=(BEFORE, AFTER))
     stops = [(threshold * i / 2, f"{threshold * i / 2:.3g}", colour) for i, colour in enumerate(VIRIDIS)]
     far = Layer("magnitude", "magnitude, standard deviations", "./magnitude.tif", box, ramp_pipe(stops), False)
     groups = (

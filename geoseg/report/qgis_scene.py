@@ -41,7 +41,7 @@ class Seen:
     valid: NDArray[np.bool_]
 
 
-def scene_layers(scene: Scene, seen: Seen, home: Path, made: Path, *, dates: Sequence[str] = ("",)) -> dict[str, Layer]:
+def scene_layers(scene: Scene, seen: Seen, *, home: Path, made: Path, dates: Sequence[str] = ("",)) -> dict[str, Layer]:
     """The scene as a layer of a project that will stand in ``home``; none where QGIS cannot open its files.
 
     Addresses are left out: they may hold a key, and a project is to open without a network. So are NetCDF files, whose

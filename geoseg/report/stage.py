@@ -12,6 +12,8 @@ from typing import Any
 _LONG_SIDE = 1000.0
 _SHORT_SIDE = 40.0
 
+_MOST_MARKS = 20
+
 LENGTH = 700_000
 """Characters of a picture on a page with few of them."""
 
@@ -59,9 +61,14 @@ class Stage:
 
     @property
     def first(self) -> tuple[Picture, ...]:
-        """The two that stand side by side where there is no curtain."""
+        """The two that are shown first."""
         named = {picture.key: picture for picture in self.pictures}
         return tuple(named[key] for key in dict.fromkeys((self.left, self.right)))
+
+    @property
+    def beside(self) -> tuple[Picture, ...]:
+        """All of them, as they stand side by side where there is no curtain."""
+        return (*self.first, *(picture for picture in self.pictures if picture not in self.first))
 
 
 def stage_of(
@@ -78,7 +85,8 @@ def stage_of(
     keys = [picture.key for picture in there]
     rows, cols = max(int(shape[0]), 1), max(int(shape[1]), 1)
     marks = [
-        Mark(i, (float(p["col"]) + 0.5) / cols, (float(p["row"]) + 0.5) / rows) for i, p in enumerate(places, start=1)
+        Mark(i, (float(p["col"]) + 0.5) / cols, (float(p["row"]) + 0.5) / rows)
+        for i, p in enumerate(places[:_MOST_MARKS], start=1)
     ]
     one = left if left in keys else keys[0]
     two = right if right in keys else keys[-1]

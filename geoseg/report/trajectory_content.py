@@ -8,11 +8,13 @@ from typing import Any
 
 from geoseg.legend import Legend
 from geoseg.report.change_content import ChangeData, report_of_change
+from geoseg.report.places import PLACES_NOTE
 from geoseg.report.stage import Stage
 from geoseg.report.trajectory_item import FILES
 from geoseg.report.words import Headline, Section, area, number, percent, rows_of, steps_of
 
 _STEPS = {
+    "open": "opening the maps",
     "shift": "measuring the shifts",
     "survey": "counting what the maps show",
     "gather": "gathering sequences",
@@ -49,6 +51,8 @@ def report_of_trajectory(
     return replace(
         page,
         title=f"Change from {labels[0]} to {labels[-1]}, {len(labels)} dates",
+        nothing="No pixel has another class at the last date than at the first.",
+        places_note=f"{PLACES_NOTE}. Changed: at least once between any dates",
         headlines=(*_headlines(run), *page.headlines[2:]),
         steps=tuple(steps_of(run["seconds"], _STEPS)),
         sections=(*(section for section in own if section.rows), *page.sections),

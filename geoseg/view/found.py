@@ -83,8 +83,10 @@ def find_run(folder: str | Path, scene: Scene | None = None) -> Found:
 def _record(folder: Path) -> Facts:
     path = folder / RECORD
     try:
-        if path.stat().st_size > _MOST_RECORD:
-            raise InputRefused.of("RUN", path, "is too large for a run's record", "Name the folder of a run")
+        if (path.exists() and not path.is_file()) or path.stat().st_size > _MOST_RECORD:
+            raise InputRefused.of(
+                "RUN", path, "is no record of a run, or too large for one", "Name the folder of a run"
+            )
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         what = "has no run.json, which is the last that a run writes"
@@ -116,9 +118,9 @@ def _rasters(folder: Path, run: Facts, notes: list[str]) -> list[MapLayer]:
     dated = sorted(path.name for path in folder.glob("mask_*.tif"))
     if len(dated) > _MOST_DATES:
         notes.append(f"of {len(dated)} maps of a date the last {_MOST_DATES} are shown")
-    for name in dated[-_MOST_DATES:]:
+    for i, name in enumerate(dated[-_MOST_DATES:]):
         title = f"Class map {name.removeprefix('mask_').removesuffix('.tif')}"
-        take(name, lambda file, name=name, title=title: [_classes(file, name.removesuffix(".tif"), title)])  # type: ignore[misc]
+        take(name, lambda file, key=f"date-{i}", title=title: [_classes(file, key, title)])  # type: ignore[misc]
     take("trajectory.tif", lambda file: [_classes(file, "trajectory", "Trajectories")])
     take("mask.tif", lambda file: [_classes(file, "mask", "Class map")])
     legend = _from_to(run)
@@ -277,7 +279,6 @@ def _of_dates(
 
 
 def _with_nodata(source: TileSource, nodata: float | None) -> TileSource:
-
     return source if nodata is None else replace(source, layer=replace(source.layer, nodata=nodata))
 
 

@@ -35,7 +35,7 @@ _STATIC = {
 }
 _OWN = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
 _NUMBERS = re.compile(r"(?:\d{1,5}(?:,\d{1,5})*)?", re.ASCII)
-_MOST_NUMBERS = 8192
+_MOST_NUMBERS = 4096
 _THREADS = 4
 
 

@@ -24,9 +24,11 @@ def test_the_demo_maps_the_sample_says_what_to_open_and_runs_again(sample: Path,
     opened = [line.split()[0] for line in done.stdout.partition("Open:\n")[2].splitlines()]
     pages = (
         "report.html",
+        "project.qgz",
         "mask.tif",
         "polygons.gpkg",
         "change/report.html",
+        "change/project.qgz",
         "change/change.tif",
         "change/polygons.gpkg",
     )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,12 +79,14 @@ def commands(text: str) -> Iterator[str]:
             yield line
 
 
-def do(page: Path) -> None:
-    """Run the blocks of a page in the current folder, in their order."""
+def do(page: Path, until: str = "") -> None:
+    """Run the blocks of a page in the current folder, in their order; those before a heading where one is named."""
+    text = page.read_text("utf-8")
+    last = text[: text.index(f"\n{until}\n")].count("\n") if until else text.count("\n")
     names: dict[str, object] = {"__name__": "page"}
     for block in blocks(page):
         where = f"{page.name}:{block.line}"
-        if block.elsewhere:
+        if block.elsewhere or block.line > last:
             continue
         if block.language in ("sh", "bash"):
             for line in commands(block.text):
@@ -136,7 +139,14 @@ def check_span(text: str) -> None:
 
 
 def prepare(line: str) -> None:
-    """Make what an example of a verb on jobs or samples speaks of, in the current folder, as a reader has it already."""
+    """Make what an example speaks of in the current folder, and take away what it makes itself."""
+    if not line.startswith(("geoseg report", "geoseg view")):
+        shutil.rmtree("out", ignore_errors=True)
+    if line.startswith(("geoseg train", "geoseg bundle import")):
+        shutil.rmtree("bundle")
+    if line.startswith("geoseg report change/"):
+        os.remove("samples.gpkg")
+        shutil.copy("change_samples.gpkg", "samples.gpkg")
     if line.startswith("geoseg jobs") and not line.startswith("geoseg jobs add"):
         run(["jobs", "add", "weekly", "change.yaml", "--cron", "0 6 * * 1"])
         run(["jobs", "run", "weekly"])

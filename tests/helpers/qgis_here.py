@@ -27,7 +27,13 @@ def missing() -> str | None:
 def environment(home: Path | None = None) -> dict[str, str]:
     """The environment without what leads QGIS to the GDAL, PROJ or Python of the tests."""
     kept = {key: os.environ[key] for key in ("PATH", "LANG", "TMPDIR") if key in os.environ}
-    return {**kept, "QT_QPA_PLATFORM": "offscreen", "HOME": str(home or "/nonexistent"), "LC_ALL": "C.UTF-8"}
+    return {
+        **kept,
+        "QT_QPA_PLATFORM": "offscreen",
+        "HOME": str(home or "/nonexistent"),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def look(*args: object, home: Path, script: Path = LOOK) -> Any:

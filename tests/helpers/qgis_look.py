@@ -1,6 +1,7 @@
 """What QGIS makes of files, for tests: run by the Python that has QGIS, offscreen; prints JSON.
 
-``qgis_look.py project PROJECT PICTURE [GROUP,...]`` reads a project and draws it, or some of its groups alone;
+``qgis_look.py project PROJECT PICTURE [GROUP,...]...`` reads a project and draws it, and some of its groups alone, each as a
+picture with its number for the %; an empty word is the project as it opens;
 ``qgis_look.py files PICTURE FILE...`` opens files as a user drops them into an empty project and draws each.
 """
 
@@ -13,8 +14,6 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from qgis.core import (
     QgsApplication,
     QgsLayerTreeModel,
-    QgsLegendRenderer,
-    QgsLegendSettings,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProject,
@@ -23,7 +22,7 @@ from qgis.core import (
 )
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QSize, Qt
-from qgis.PyQt.QtGui import QColor, QImage, QPainter
+from qgis.PyQt.QtGui import QColor
 
 
 def draw(layers, crs, extent, picture, size=(400, 400)):
@@ -53,20 +52,6 @@ def legend(project, node):
     return [text for text in said if isinstance(text, str)]
 
 
-def draw_legend(project, picture):
-    """The panel of layers as a layout prints it."""
-    model = QgsLayerTreeModel(project.layerTreeRoot())
-    renderer = QgsLegendRenderer(model, QgsLegendSettings())
-    size = renderer.minimumSize()
-    image = QImage(int(size.width() * 4), int(size.height() * 4), QImage.Format_ARGB32)
-    image.fill(QColor(255, 255, 255))
-    painter = QPainter(image)
-    painter.scale(4, 4)
-    renderer.drawLegend(painter)
-    painter.end()
-    image.save(picture)
-
-
 def told(project, node):
     layer = node.layer()
     if layer is None:
@@ -78,17 +63,17 @@ def told(project, node):
     }  # fmt: skip
 
 
-def project(path, picture, names=""):
+def project(path, picture, *pictures):
     made, canvas = QgsProject.instance(), QgsMapCanvas()
     canvas.setObjectName("theMapCanvas")  # as QGIS calls its window's
     canvas.resize(400, 400)
     assert made.read(path), made.error()
-    root = made.layerTreeRoot()
+    root, view = made.layerTreeRoot(), canvas.extent()
     nodes = root.findLayers()
-    shown = [node for node in nodes if (node.parent().name() in names.split(",") if names else node.isVisible())]
-    view = canvas.extent()
-    drawn = draw([node.layer() for node in shown if node.layer() is not None], made.crs(), view, picture)
-    draw_legend(made, picture.replace(".png", "_legend.png"))
+    for number, names in enumerate(pictures or [""]):
+        shown = [node for node in nodes if (node.parent().name() in names.split(",") if names else node.isVisible())]
+        layers = [node.layer() for node in shown if node.layer() is not None]
+        drawn = draw(layers, made.crs(), view, picture.replace("%", str(number)))
     return {
         "title": made.title(), "crs": made.crs().authid(), "proj": made.crs().toProj(), "view": corners(view), "drawn": drawn,
         "groups": [child.name() for child in root.children()], "layers": [told(made, node) for node in nodes],

@@ -55,6 +55,19 @@ def districts(folder: Path) -> None:
     frame.to_file(folder / "districts.gpkg", layer="districts")
 
 
+def rgb(folder: Path) -> None:
+    """B2.tif, B3.tif, B4.tif: blue, green and red of land's scene, and bundle/ for these three."""
+    import rasterio
+
+    with rasterio.open(folder / "scene.tif") as scene:
+        for i, name in enumerate(("B2", "B3", "B4"), start=1):
+            path = write_raster(folder / f"{name}.tif", scene.read([i]), nodata=0, transform=scene.transform)
+            with rasterio.open(path, "r+") as file:
+                file.scales = [scene.scales[i - 1]]
+    shutil.rmtree(folder / "bundle")
+    conv_bundle(folder / "bundle", bands=SIX[:3], classes=COVER, name="land", units="reflectance")
+
+
 def bands(folder: Path) -> None:
     """B2.tif, B3.tif, B4.tif: one band each, and rgb-bundle/ for them."""
     for i, name in enumerate(("B2", "B3", "B4")):
@@ -78,7 +91,8 @@ def landsat(folder: Path) -> None:
 
 def naip(folder: Path) -> None:
     """naip.tif: four bands of 8 bits at 1 m without names, and naip-bundle/."""
-    write_raster(folder / "naip.tif", numbers((4, 200, 220), "uint8", high=255), res=1.0, crs="EPSG:26914")
+    image = numbers((4, 200, 220), "uint8", high=255)
+    write_raster(folder / "naip.tif", image, res=1.0, crs="EPSG:26914", photometric="MINISBLACK")  # no alpha
     conv_bundle(folder / "naip-bundle", bands=("red", "green", "blue", "nir"), classes=("field", "other"), units="dn")
 
 
@@ -100,11 +114,14 @@ def examples(folder: Path) -> None:
     for name in ("1996", "2000"):
         scene = folder / f"scene_{'1990' if name == '1996' else '2000'}.tif"
         geoseg.segment(scene, folder / "bundle", folder / name, only="mask")
-    shutil.copytree(folder / "2000", folder / "run")
+    shutil.copytree(folder / "2000", folder / "out")
+    geoseg.change(folder / "1990.tif", folder / "2010.tif", folder / "change")
     (folder / "scenes").mkdir()
-    _labelled(folder)
-    shapes = geoseg.polygonize(folder / "labels.tif", folder / ".shapes.gpkg", min_area=2000)
-    frame = geopandas.read_file(shapes.path, layer="landcover")
+    _labelled(folder / "mask.tif", folder / "samples.gpkg")
+    _labelled(folder / "change" / "change.tif", folder / "change_samples.gpkg")
+    _tables(folder)
+    geoseg.polygonize(folder / "labels.tif", folder / ".shapes.gpkg", min_area=2000)
+    frame = geopandas.read_file(folder / ".shapes.gpkg", layer="landcover")
     frame["class"] = frame["class_name"]
     for name in ("labels.gpkg", "fields.gpkg"):
         frame[["class", "geometry"]].to_file(folder / name, layer="labels")
@@ -112,16 +129,23 @@ def examples(folder: Path) -> None:
     _files(folder)
 
 
-def _labelled(folder: Path) -> None:
-    """samples.gpkg as a person has labelled it, points.csv from elsewhere, strata.csv."""
+def _labelled(mask: Path, out: Path) -> None:
+    """Samples of a mask as a person has labelled them who saw what the mask shows."""
     import geopandas
     import rasterio
 
-    geoseg.sample(folder / "mask.tif", folder / "samples.gpkg", total=120, min_per_class=10)
+    geoseg.sample(mask, out, total=200, min_per_class=5)
+    points = geopandas.read_file(out, layer="samples")
+    with rasterio.open(mask) as values:
+        points["reference"] = values.read(1)[points["row"], points["col"]]
+    points.to_file(out, layer="samples")
+
+
+def _tables(folder: Path) -> None:
+    """points.csv as from elsewhere, and strata.csv."""
+    import geopandas
+
     points = geopandas.read_file(folder / "samples.gpkg", layer="samples")
-    with rasterio.open(folder / "mask.tif") as mask:
-        points["reference"] = mask.read(1)[points["row"], points["col"]]
-    points.to_file(folder / "samples.gpkg", layer="samples")
     lonlat = points.to_crs("EPSG:4326")
     seen = [COVER[int(value) - 1] for value in points["reference"]]
     rows = [f"{p.x:.8f},{p.y:.8f},{name},{name},{name},{name}" for p, name in zip(lonlat.geometry, seen, strict=True)]
@@ -161,6 +185,7 @@ def _files(folder: Path) -> None:
 STAGES: dict[str, Callable[[Path], None]] = {
     "samples": samples,
     "land": land,
+    "rgb": rgb,
     "bands": bands,
     "safe": safe,
     "landsat": landsat,

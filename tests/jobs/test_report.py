@@ -229,5 +229,7 @@ def test_what_belongs_to_another_kind_is_refused(compared: Path, pictured: Path,
         report(pictured, tmp_path / "p.html", samples="x.gpkg")
     with pytest.raises(InputRefused, match="ESTIMATE"):
         report(compared, tmp_path / "p.html", samples=tmp_path / "e.json")
-    with pytest.raises(Conflict, match="INPUT"):
-        report(tmp_path / "e.json", tmp_path / "e.json", overwrite=True)
+    (tmp_path / "folder.html").mkdir()
+    for page in (compared / "change.tif", compared / "run.json", tmp_path / "page", tmp_path / "folder.html"):
+        with pytest.raises(UsageError, match="FORMAT"):  # no file of a run can be replaced by its page
+            report(compared, page, overwrite=True)

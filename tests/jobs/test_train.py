@@ -47,8 +47,8 @@ def test_a_job_gives_a_bundle_that_knows_its_classes_bands_and_scores(tmp_path: 
     assert made.scores["overall"]["kappa"]["value"] == 1.0
     assert torch.get_num_threads() == threads and not torch.are_deterministic_algorithms_enabled()
     assert {path.name for path in (tmp_path / "bundle").iterdir()} >= {
-        "card.json", "weights.safetensors", "scores.json", "confusion.png", "reliability.png", "metrics.jsonl", "curves.png",
-        "split.geojson", "split.png", "findings.json",
+        "card.json", "weights.safetensors", "scores.json", "report.html", "confusion.png", "reliability.png",
+        "metrics.jsonl", "curves.png", "split.geojson", "split.png", "findings.json",
     }  # fmt: skip
     assert not (tmp_path / ".bundle.training").exists()
 

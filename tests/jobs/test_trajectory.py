@@ -14,6 +14,7 @@ from geoseg.compare.map_errors import MapErrors
 from geoseg.errors import Conflict, InputRefused, UsageError
 from geoseg.jobs.change import change
 from geoseg.jobs.trajectory import TrajectoryResult, trajectory
+from geoseg.jobs.trajectory_page import times_of
 from geoseg.legend import Legend
 from geoseg.raster.classes import open_classes
 from tests.helpers.changes import LEGEND, patchy, write_map, write_run
@@ -75,6 +76,10 @@ def test_each_pixels_number_stands_for_its_classes_and_all_files_follow(tmp_path
     named = open_classes(out / "trajectory.tif").legend.names
     assert named[int(table[0]["trajectory"])] == table[0]["sequence"] and "->" in table[0]["sequence"]
     assert result.run["trajectories"] == len(table)
+    assert times_of(rows[1:].astype(np.uint8)).tolist() == [int(line["n_changes"]) for line in table]
+    place = result.run["places"][0]
+    window = np.s_[place["row"] - 8 : place["row"] + 8, place["col"] - 8 : place["col"] + 8]
+    assert place["value"] == pytest.approx((count[window] > 0)[numbers[window] > 0].mean())
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "3 dates" in page and "1985 to 2000" in page
 

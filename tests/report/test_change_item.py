@@ -45,7 +45,7 @@ def test_both_dates_and_every_output_are_told(folder: Path) -> None:
     assert found["datetime"] is None
     assert (found["start_datetime"], found["end_datetime"]) == ("1996-05-01T00:00:00Z", "2000-05-01T10:00:00Z")
     assert (found["geoseg:before_digest"], found["geoseg:after_digest"]) == ("aa" * 32, "bb" * 32)
-    assert set(item["assets"]) == {"change", "transitions", "style", "names", "run"}
+    assert set(item["assets"]) == {"change", "transitions", "style", "names", "table", "table_encoding", "run"}
     change = item["assets"]["change"]
     assert change["bands"][0]["data_type"] == "uint16"
     assert [known["value"] for known in change["classification:classes"]] == [257, 258, 0]

@@ -7,13 +7,13 @@ import pytest
 
 from geoseg.legend import Legend
 from geoseg.report.change_content import ChangeData, report_of_change
-from geoseg.report.change_figures import UNCHANGED, ChangeOverview, change_pictures
+from geoseg.report.change_figures import SCENE_LENGTH, UNCHANGED, ChangeOverview, change_pictures
 from geoseg.report.change_tables import MOST_CLASSES, MOST_TRANSITIONS, MOST_ZONES
 from geoseg.report.estimate_content import estimated_of
-from geoseg.report.figures import MAX_SIDE
+from geoseg.report.figures import MAX_SIDE, make_overview, scene_picture
 from geoseg.report.page import render_page, write_page
 from geoseg.report.places import PLACES_NOTE
-from geoseg.report.stage import Stage, stage_of
+from geoseg.report.stage import Picture, Stage, stage_of
 from tests.helpers.pages import HOSTILE, Page, check_page, pixels_of
 
 LEGEND = Legend.of({1: "water", 2: HOSTILE, 9: "bare"}, {1: (10, 20, 200), 2: (0, 120, 0), 9: (200, 150, 90)})
@@ -210,13 +210,22 @@ def test_pages_stay_small_for_the_noisiest_maps_of_the_most_classes_and_zones(tm
     zones = [{"zone_name": names[1 + i % n], "mapped_ha": 2.0, "changed_ha": float(i)} for i in range(5000)]
     run = record(matrix={"n_pixels": matrix.tolist(), "area_ha": matrix.tolist()}, zones=zones)
     noise = ChangeOverview(before, after, before.astype(np.uint16) * 256 + after)
-    page = report_of_change(run, legend, stage=stage(noise, None, legend))
+    pictures = [*change_pictures(noise, legend), *(photo(rng, f"{side}-scene") for side in ("before", "after"))]
+    page = report_of_change(run, legend, stage=stage_of(before.shape, pictures, "before", "after"))
     write_page(tmp_path / "report.html", page)
     assert (tmp_path / "report.html").stat().st_size < 3_000_000
     assert page.matrix is not None and len(page.matrix.names) == MOST_CLASSES + 1
     assert page.matrix.totals[-1] == pytest.approx(matrix.sum())
     assert len(page.transitions) == MOST_TRANSITIONS and "smaller ones" in page.transitions_note
     assert len(page.zones) == MOST_ZONES and page.zones[0].changed_ha == 4999
+
+
+def photo(rng: np.random.Generator, key: str) -> Picture:
+    """The noisiest photograph that the page of a change takes."""
+    shape = (MAX_SIDE, MAX_SIDE)
+    noise = rng.integers(0, 255, (3, *shape), dtype=np.uint8)
+    made = make_overview(noise, np.ones(shape, bool), ["red", "green", "blue"], np.zeros((1, 1), np.uint8))
+    return scene_picture(made, key, length=SCENE_LENGTH)
 
 
 def test_equal_records_give_equal_pages() -> None:

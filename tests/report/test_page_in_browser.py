@@ -159,6 +159,10 @@ def test_a_class_is_brought_out_by_its_name_in_the_legend(page: Browser, tmp_pat
     assert min(seen(page, 0.75, 0.9)) > 215, "the other one is pale"
     key(page, " ")
     assert near(seen(page, 0.75, 0.9), FIELD)
+    choose = "(s => { s.value = 'confidence'; s.dispatchEvent(new Event('change', {bubbles: true})) })"
+    page.do(f"{choose}(document.querySelector('[name=right]'))")
+    key(page, " ")
+    assert page.do("document.querySelector('[name=right]').value") == "mask", "what is brought out is shown"
 
 
 def test_all_that_can_be_done_is_reached_by_tab(page: Browser, tmp_path: Path) -> None:
@@ -176,6 +180,7 @@ def test_without_script_and_on_paper_both_pictures_stand_side_by_side(page: Brow
     page.command("Emulation.setEmulatedMedia", media="print")
     assert box(page, ".curtain")["width"] == 0 and box(page, ".controls")["width"] == 0
     assert near(seen(page, 0.75, 0.1, ".beside figure:nth-child(2) svg"), WATER)
+    assert page.do("document.querySelectorAll('.beside figure').length") == 3, "the confidence too"
     page.command("Emulation.setScriptExecutionDisabled", value=True)
     try:
         shown(page, tmp_path, map_page())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import xml.etree.ElementTree as ET
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,23 +65,31 @@ def run_in(folder: Path, scene: Scene, legend: Legend = LEGEND, values: np.ndarr
     (folder / "confidence.qml").write_text(confidence_qml(), encoding="utf-8")
     regions = iter_polygons(lambda window: values[window.slices], geobox)
     write_polygons(folder / "polygons.gpkg", regions, geobox, legend)
-    write_segment_project(folder, folder, scene, legend, Seen(*read_overview(scene)))
+    write_segment_project(folder, folder, scene=scene, legend=legend, seen=Seen(*read_overview(scene)))
     return folder / PROJECT
 
 
-def seen(project: Path, tmp_path: Path, groups: str = "") -> tuple[dict[str, Any], Any]:
-    """What QGIS says of a project, and the colour that it draws at a column and row of the run's grid."""
-    told = look("project", project, tmp_path / "drawn.png", groups, home=tmp_path)
+At = Callable[[float, float], tuple[int, int, int]]
+"""The colour that QGIS draws at a place."""
+
+
+def seen(project: Path, tmp_path: Path, *pictures: str) -> tuple[dict[str, Any], list[At]]:
+    """What QGIS says of a project, and the colours of some pictures: groups, an empty word for what is shown at first."""
+    told = look("project", project, tmp_path / "drawn%.png", *pictures, home=tmp_path)
     left, _, right, top = told["drawn"]
-    drawn = Image.open(tmp_path / "drawn.png").convert("RGB")
-    scale = drawn.width / (right - left)
 
-    def at(x: float, y: float) -> tuple[int, int, int]:
-        colour = drawn.getpixel((int((x - left) * scale), int((top - y) * scale)))
-        assert isinstance(colour, tuple)
-        return colour[0], colour[1], colour[2]
+    def colours_of(number: int) -> At:
+        drawn = Image.open(tmp_path / f"drawn{number}.png").convert("RGB")
+        scale = drawn.width / (right - left)
 
-    return told, at
+        def at(x: float, y: float) -> tuple[int, int, int]:
+            colour = drawn.getpixel((int((x - left) * scale), int((top - y) * scale)))
+            assert isinstance(colour, tuple)
+            return colour[0], colour[1], colour[2]
+
+        return at
+
+    return told, [colours_of(number) for number in range(len(pictures) or 1)]
 
 
 def layer(told: dict[str, Any], group: str) -> dict[str, Any]:
@@ -98,7 +107,7 @@ def xml_of(project: Path) -> ET.Element:
 def test_a_run_opens_with_its_groups_names_and_colours(tmp_path: Path) -> None:
     geobox = box()
     project = run_in(tmp_path / "run", scene_in(tmp_path, geobox))
-    told, at = seen(project, tmp_path)
+    told, (first, polygons, confidence, scene) = seen(project, tmp_path, "", "polygons", "confidence", "scene")
     assert told["groups"] == ["polygons", "confidence", "map", "scene"]
     assert [(item["group"], item["ticked"], item["valid"]) for item in told["layers"]] == [
         ("polygons", False, True), ("confidence", False, True), ("map", True, True), ("scene", True, True),
@@ -111,16 +120,11 @@ def test_a_run_opens_with_its_groups_names_and_colours(tmp_path: Path) -> None:
     assert view[0] < left and view[2] > right and view[1] < bottom and view[3] > top
     assert view[2] - view[0] < 1.1 * (right - left)
     corners = {1: (100, -100), 2: (600, -100), 7: (100, -500), 200: (600, -500)}
-    for value, (x, y) in corners.items():
-        assert at(left + x, top + y) == COLOURS[value]
-
-    told, at = seen(project, tmp_path, "polygons")
-    assert {value: at(left + x, top + y) for value, (x, y) in corners.items()} == COLOURS
-    told, at = seen(project, tmp_path, "confidence")
-    assert at(left + 100, top - 100) == (253, 231, 37), "100 %"
-    told, at = seen(project, tmp_path, "scene")
-    assert at(left + 5, top - 595)[0] < 40 < 200 < at(left + 795, top - 5)[0], "red grows to the right"
-    assert at(left + 795, top - 5)[1] < 40 < 200 < at(left + 5, top - 595)[1], "green grows downwards"
+    for at in (first, polygons):
+        assert {value: at(left + x, top + y) for value, (x, y) in corners.items()} == COLOURS
+    assert confidence(left + 100, top - 100) == (253, 231, 37), "100 %"
+    assert scene(left + 5, top - 595)[0] < 40 < 200 < scene(left + 795, top - 5)[0], "red grows to the right"
+    assert scene(left + 795, top - 5)[1] < 40 < 200 < scene(left + 5, top - 595)[1], "green grows downwards"
 
 
 def test_a_folder_that_was_moved_with_its_scene_still_opens(tmp_path: Path) -> None:
@@ -128,7 +132,7 @@ def test_a_folder_that_was_moved_with_its_scene_still_opens(tmp_path: Path) -> N
     run_in(place / "run", scene_in(place, box(), files=True))
     assert (place / "run" / VRT).exists(), "a scene of several files needs one that joins them"
     place.rename(tmp_path / "elsewhere")
-    told, at = seen(tmp_path / "elsewhere/run" / PROJECT, tmp_path, "scene")
+    told, (at,) = seen(tmp_path / "elsewhere/run" / PROJECT, tmp_path, "scene")
     assert all(item["valid"] for item in told["layers"])
     left, _, _, top = box().bounds
     assert at(left + 5, top - 595)[0] < 40 < 200 < at(left + 795, top - 5)[0], "red grows to the right"
@@ -141,7 +145,7 @@ def test_a_run_folder_alone_opens_without_its_scene_and_twice_the_same(tmp_path:
     assert project.read_bytes() == (tmp_path / "b/run" / PROJECT).read_bytes()
     shutil.rmtree(tmp_path / "b")
     project.parent.rename(tmp_path / "away")
-    told, at = seen(tmp_path / "away" / PROJECT, tmp_path)
+    told, (at,) = seen(tmp_path / "away" / PROJECT, tmp_path)
     assert [item["valid"] for item in told["layers"]] == [True, True, True, False]
     assert told["crs"] == "EPSG:4326"
     assert at(7.01, 50.99) == COLOURS[1]
@@ -158,7 +162,7 @@ PARAMETER["false_northing",0],UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northin
     legend = Legend.of({value: f"class {value}" for value in range(1, 201)})
     values = np.arange(1, 201, dtype=np.uint8).repeat(24).reshape(SHAPE)
     project = run_in(tmp_path / "run", scene_in(tmp_path, box(crs)), legend, values)
-    told, at = seen(project, tmp_path, "polygons,map")
+    told, (at,) = seen(project, tmp_path, "polygons,map")
     assert layer(told, "map")["legend"][-200:] == layer(told, "polygons")["legend"] == list(legend.names.values())
     assert "lon_0=11.7" in told["proj"] and "k=0.99" in told["proj"]
     left, _, _, top = box(crs).bounds
@@ -197,7 +201,7 @@ def test_a_change_opens_with_both_maps(tmp_path: Path) -> None:
     write_polygons(out / "polygons.gpkg", regions, geobox, legend, layer="change")
     write_change_project(out, out, pair, changes)
 
-    told, at = seen(out / PROJECT, tmp_path)
+    told, (first, before, polygons) = seen(out / PROJECT, tmp_path, "", "before", "polygons")
     assert told["groups"] == ["polygons", "change", "after", "before"]
     assert all(item["valid"] for item in told["layers"])
     assert [item["name"] for item in told["layers"]] == ["polygons", "change", "y2020", "y2000"]
@@ -205,11 +209,10 @@ def test_a_change_opens_with_both_maps(tmp_path: Path) -> None:
     assert len(layer(told, "change")["legend"]) == 1 + 4
     assert layer(told, "before")["legend"][-4:] == SAID
     left, _, _, top = geobox.bounds
-    assert at(left + 600, top - 100) == changes.colours[2 * 256 + 7]
-    _, at = seen(out / PROJECT, tmp_path, "before")
-    assert at(left + 600, top - 100) == COLOURS[2]
-    _, at = seen(out / PROJECT, tmp_path, "polygons")
-    assert (at(left + 600, top - 100), at(left + 100, top - 100)) == (changes.colours[2 * 256 + 7], (255, 255, 255))
+    assert first(left + 600, top - 100) == changes.colours[2 * 256 + 7]
+    assert before(left + 600, top - 100) == COLOURS[2]
+    assert polygons(left + 600, top - 100) == changes.colours[2 * 256 + 7]
+    assert polygons(left + 100, top - 100) == (255, 255, 255)
 
 
 def test_paths_are_relative_and_addresses_stay_out(tmp_path: Path) -> None:
@@ -217,7 +220,9 @@ def test_paths_are_relative_and_addresses_stay_out(tmp_path: Path) -> None:
     sources = [node.text for node in xml_of(run_in(tmp_path / "run", scene)).iter("datasource")]
     assert sources == ["./polygons.gpkg|layername=landcover", "./confidence.tif", "./mask.tif", "../scene.tif"]
     far = replace(scene, bands=tuple(replace(b, path="https://x.test/s.tif?key=secret") for b in scene.bands))
-    write_segment_project(tmp_path / "run", tmp_path / "run", far, LEGEND, Seen(*read_overview(scene)))
+    write_segment_project(
+        tmp_path / "run", tmp_path / "run", scene=far, legend=LEGEND, seen=Seen(*read_overview(scene))
+    )
     root = xml_of(tmp_path / "run" / PROJECT)
     text = ET.tostring(root, encoding="unicode")
     assert "secret" not in text and "https" not in text and str(tmp_path) not in text
@@ -227,6 +232,6 @@ def test_paths_are_relative_and_addresses_stay_out(tmp_path: Path) -> None:
 def test_a_run_without_pixels_to_look_at_has_no_scene(tmp_path: Path) -> None:
     run_in(tmp_path / "run", scene := scene_in(tmp_path, box()))
     (tmp_path / "run/polygons.gpkg").unlink()
-    write_segment_project(tmp_path / "run", tmp_path / "run", scene, LEGEND, None)
+    write_segment_project(tmp_path / "run", tmp_path / "run", scene=scene, legend=LEGEND, seen=None)
     groups = [node.get("name") for node in xml_of(tmp_path / "run" / PROJECT).iter("layer-tree-group")]
     assert groups == [None, "confidence", "map"]

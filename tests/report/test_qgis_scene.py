@@ -37,7 +37,7 @@ def scene(tmp_path: Path) -> Scene:
 def test_bands_of_other_grids_lie_where_they_are(scene: Scene, tmp_path: Path) -> None:
     home = tmp_path / "ö out"
     home.mkdir()
-    layers = scene_layers(scene, Seen(*read_overview(scene)), home, home)
+    layers = scene_layers(scene, Seen(*read_overview(scene)), home=home, made=home)
     assert layers[""].source == f"./{VRT}"
     red, nir, blue = opened(home / VRT)
     np.testing.assert_array_equal(red, image(20, 30, 1)[0])
@@ -54,7 +54,7 @@ def test_a_folder_behind_a_link_finds_its_files(scene: Scene, tmp_path: Path) ->
     real, link = tmp_path / "far/away/out", tmp_path / "out"
     real.mkdir(parents=True)
     link.symlink_to(real)
-    scene_layers(scene, Seen(*read_overview(scene)), link, link)
+    scene_layers(scene, Seen(*read_overview(scene)), home=link, made=link)
     for way in (link, real):
         np.testing.assert_array_equal(opened(way / VRT)[0], image(20, 30, 1)[0])
 
@@ -76,7 +76,7 @@ def test_the_stretch_is_what_qgis_reads_from_the_file(tmp_path: Path, own: float
     with rasterio.open(path, "r+") as dataset:
         dataset.scales = (own,)
     scene = open_scene(path, bands=("nir",), scale=0.0002, offset=-0.1)
-    layer = scene_layers(scene, Seen(*read_overview(scene)), tmp_path, tmp_path)[""]
+    layer = scene_layers(scene, Seen(*read_overview(scene)), home=tmp_path, made=tmp_path)[""]
     assert layer.source == "./s.tif" and "singlebandgray" in layer.style
     low, high = (float(layer.style.split(f"<{tag}>")[1].split("<")[0]) for tag in ("minValue", "maxValue"))
     assert low == pytest.approx(200 * own, abs=60 * own) and high == pytest.approx(9800 * own, abs=60 * own)

@@ -68,7 +68,9 @@
 
   function legend(list) {
     const buttons = all("button", list);
-    const images = list.dataset.pictures.split(" ").map((key) => document.getElementById(`picture-${key}`)).filter(Boolean);
+    const keys = list.dataset.pictures.split(" ");
+    const images = keys.map((key) => document.getElementById(`picture-${key}`)).filter(Boolean);
+    const sides = all(".stage select");
     for (const button of images.length ? buttons : []) {
       button.disabled = false;
       button.setAttribute("aria-pressed", "false");
@@ -77,11 +79,14 @@
         const pressed = buttons.filter((other) => other.getAttribute("aria-pressed") === "true");
         const colours = new Set(pressed.map((other) => parseInt(other.dataset.colour.slice(1), 16)));
         for (const image of images) bringOut(image, colours);
+        if (!pressed.length || !sides.length || sides.some((side) => keys.includes(side.value))) return;
+        sides[1].value = keys[0]; // or nothing would be seen of it
+        sides[1].dispatchEvent(new Event("change", { bubbles: true }));
       });
     }
   }
 
   document.documentElement.classList.add("live");
   all(".stage").forEach(curtain);
-  all(".legend[data-pictures]").forEach(legend);
+  all("[data-pictures]").forEach(legend);
 })();

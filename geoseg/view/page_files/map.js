@@ -16,6 +16,7 @@ async function ask(path) {
   if (answer.status === 401) throw new Error("This address has no token, or an old one: use the one that geoseg view printed.");
   const said = await answer.json();
   if (!answer.ok) throw new Error(said.error || `The server says ${answer.status}.`);
+  trouble("");
   return said;
 }
 
@@ -32,7 +33,7 @@ function make(name, more = {}, ...children) {
 
 function newMap(container) {
   const made = new MapView({
-    container, style: styleOf(facts, state), bounds: box(), fitBoundsOptions: { padding: 24, maxZoom: facts.zoom + 1 },
+    container, style: styleOf(facts, state), bounds: box(), fitBoundsOptions: { padding: 24, maxZoom: facts.zoom + 2 },
     maxZoom: facts.zoom + 7, attributionControl: false, dragRotate: false, pitchWithRotate: false, touchPitch: false,
     renderWorldCopies: true, canvasContextAttributes: { preserveDrawingBuffer: false },
     transformRequest: (url) => (url.startsWith(`${location.origin}/`) ? { url, headers } : { url: "about:blank" }),
@@ -162,7 +163,7 @@ function swipe() {
 function listClasses() {
   if (!facts.legend.length) return;
   byId("legend-section").hidden = false;
-  const columns = facts.changes ? ["From", "To", "Class", "ha"] : ["", "Class", "ha"];
+  const columns = facts.changes ? ["From", "To", "Class", "ha after"] : ["", "Class", "ha"];
   byId("legend").tHead.append(make("tr", {}, ...columns.map((text) => make("th", { scope: "col", textContent: text }))));
   for (const item of facts.legend) byId("legend").tBodies[0].append(classRow(item));
   const setAll = (checked) => {
@@ -223,7 +224,7 @@ function describe(found) {
   const list = (items) => make("dl", {}, ...items.flatMap(([name, text]) => [make("dt", { textContent: name }), make("dd", { textContent: text })]));
   const parts = [];
   if (found.polygon) parts.push(make("h3", { textContent: names ?? "Polygon" }), list(rows));
-  parts.push(make("h3", { textContent: found.polygon ? "At this place" : found.values.length ? "At this place" : "Nothing here" }));
+  parts.push(make("h3", { textContent: found.polygon || found.values.length ? "At this place" : "Nothing here" }));
   parts.push(list(found.values));
   return make("div", {}, ...parts);
 }
