@@ -141,7 +141,8 @@ def _settings_of(job: TrainSettings | Mapping[str, Any] | str | Path) -> TrainSe
         return job
     if not isinstance(job, Mapping):
         return TrainSettings.read(job)
-    odd = [key for key in job if not isinstance(key, str) or key == "cls"]
+    keys: list[object] = list(job)
+    odd = [key for key in keys if not isinstance(key, str) or key == "cls"]
     if odd:
         known = ", ".join(TrainSettings.model_fields)
         raise UsageError.of("SETTING", "job", f"{odd[0]} is no setting", f"Known: {known}")
