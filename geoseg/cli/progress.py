@@ -1,6 +1,6 @@
 """Progress on stderr: bars on a terminal for blocks, strips, steps of a fit, and for what cannot say how far it is.
 
-Where stderr is no terminal there is a line after half a minute, then ever more rarely; with ``--quiet`` there is nothing.
+Where stderr is no terminal there is a line after a minute, then ever more rarely; with ``--quiet`` there is nothing.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ Update = Callable[[str, int, int, str], None]
 
 _SOON = 2.0
 """Seconds after which something moves, when nothing else does."""
-_SPARSE = 30.0
+_SPARSE = 60.0
 """Seconds to the first line where stderr is no terminal; each further one takes twice as long, ten minutes at most."""
 
 
@@ -117,7 +117,7 @@ def _bar(unit: str, *columns: str, quiet: bool) -> Iterator[Update | None]:
 
 
 class _Lines:
-    """Lines for a log: what was heard last, after 30 seconds, a minute more, two minutes more, ..."""
+    """Lines for a log: what was heard last, after a minute, two minutes more, four minutes more, ..."""
 
     def __init__(self, verb: str, unit: str, columns: Sequence[str]) -> None:
         self._verb, self._unit, self._noted = verb, unit, bool(columns)

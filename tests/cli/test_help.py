@@ -82,6 +82,8 @@ def test_an_example_is_a_command(line: str) -> None:
 
 SHORTER = {"--size 8192": "--size 256", "--size 2048": "--size 256", "--total 500": "--total 200"}
 NOT_ALONE = {  # what else has to be there, or does not end
+    "geoseg doctor": "a verdict on the machine; tests/cli/test_doctor.py",
+    "geoseg bundle export openvino": "quantized only where classes stay; tests/model/test_openvino_export.py",
     "geoseg view": "stays until it is stopped; tests/cli/test_view.py",
     "geoseg service --store jobs.db --root /data": "stays until it is stopped; tests/cli/test_service.py",
     "geoseg bundle import ukis-csmask clouds/ --model 4b_l2a": "a large network; tests/model/test_csmask.py",

@@ -17,8 +17,6 @@ PAGES = {
 LANGUAGES = {"", "sh", "bash", "python", "yaml", "json", "csv", "ini", "text", "xml", "slurm", "toml"}
 WAYS = {"elsewhere"}
 UNTIL = {"README.md": "## Change between dates"}  # the rest with its figures: tests/cli/test_readme.py
-ELSEWHERE = {"docs/service.md": {"cluster.md"}}  # pages that are written beside this one
-
 
 @pytest.mark.parametrize("name", PAGES)
 def test_blocks_are_of_a_known_kind_and_commands_exist(name: str) -> None:
@@ -48,7 +46,7 @@ def test_links_lead_to_files(name: str) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not target.startswith(("http:", "https:")):
             reference = target.startswith(("reference/", "../reference/"))  # made from geoseg itself
-            there = reference or target in ELSEWHERE.get(name, ()) or (page.parent / target).exists()
+            there = reference or (page.parent / target).exists()
             assert there, f"{name}: {target}"
 
 

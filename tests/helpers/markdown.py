@@ -142,8 +142,12 @@ def prepare(line: str) -> None:
     """Make what an example speaks of in the current folder, and take away what it makes itself."""
     if not line.startswith(("geoseg report", "geoseg view")):
         shutil.rmtree("out", ignore_errors=True)
-    if line.startswith(("geoseg train", "geoseg bundle import")):
+    if line.startswith(("geoseg train", "geoseg bundle import")) or "B2.tif" in line:
         shutil.rmtree("bundle")
+    if "B2.tif" in line:
+        shutil.copytree("rgb-bundle", "bundle")
+    if line.startswith("geoseg sample"):
+        os.remove("samples.gpkg")
     if line.startswith("geoseg report change/"):
         os.remove("samples.gpkg")
         shutil.copy("change_samples.gpkg", "samples.gpkg")

@@ -114,7 +114,7 @@ def examples(folder: Path) -> None:
     for name in ("1996", "2000"):
         scene = folder / f"scene_{'1990' if name == '1996' else '2000'}.tif"
         geoseg.segment(scene, folder / "bundle", folder / name, only="mask")
-    shutil.copytree(folder / "2000", folder / "out")
+    geoseg.segment(folder / "scene.tif", folder / "bundle", folder / "out")
     geoseg.change(folder / "1990.tif", folder / "2010.tif", folder / "change")
     (folder / "scenes").mkdir()
     _labelled(folder / "mask.tif", folder / "samples.gpkg")
