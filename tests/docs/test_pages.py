@@ -18,6 +18,7 @@ LANGUAGES = {"", "sh", "bash", "python", "yaml", "json", "csv", "ini", "text", "
 WAYS = {"elsewhere"}
 UNTIL = {"README.md": "## Change between dates"}  # the rest with its figures: tests/cli/test_readme.py
 
+
 @pytest.mark.parametrize("name", PAGES)
 def test_blocks_are_of_a_known_kind_and_commands_exist(name: str) -> None:
     for block in pages.blocks(PAGES[name]):
