@@ -87,7 +87,7 @@ def test_looking_is_never_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_plan_draws_its_blocks(tmp_path: Path) -> None:
-    scene = geoseg.open_scene(write(tmp_path / "scene.tif", np.ones((4, 400, 200), np.uint16)))
+    scene = geoseg.open_scene(write(tmp_path / "scene.tif", np.ones((4, 400, 200), np.uint16)), scale=1e-4)
     html = geoseg.plan(scene, conv_bundle(tmp_path / "bundle"), block_size=100)._repr_html_()
     drawn = base64.b64decode(re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', html)[1]).decode()  # type: ignore[index]
     assert len(html) < 10_000 and drawn.count("M0 ") >= 3

@@ -36,6 +36,7 @@ def image() -> np.ndarray:
     return numbers((4, 1600, 1600), seed=1).astype("uint16")
 
 
+@pytest.mark.slow
 def test_one_percent_changed_computes_few_blocks_to_the_bytes_of_a_full_run(tmp_path: Path, image: np.ndarray) -> None:
     bundle, kept = conv_bundle(tmp_path / "bundle", units="dn").path, str(tmp_path / "kept")
     scene = _scene(tmp_path / "scene.tif", image)

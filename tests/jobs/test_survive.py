@@ -46,7 +46,7 @@ def finals(out: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("workers", "after"),
-    [*(pytest.param(0, after, marks=pytest.mark.slow) for after in (0, 1, BLOCKS)), (0, 17), (1, 9)],
+    [*(pytest.param(0, after, marks=pytest.mark.slow) for after in (0, 1, 17, BLOCKS)), (1, 9)],
 )
 def test_a_run_killed_at_any_point_resumes_to_the_same_bytes(given, tmp_path, workers, after):
     out, progress = tmp_path / "out", tmp_path / "progress"
@@ -86,6 +86,7 @@ def test_a_signal_ends_the_run_with_one_line_and_the_same_command_finishes_it(gi
     assert products(out) == given[2]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_comes_back_and_the_run_ends_well(given, tmp_path):
     out, progress = tmp_path / "out", tmp_path / "progress"
     process = start(*words(given, out, progress, "--workers", 1))
@@ -121,6 +122,7 @@ def test_a_second_run_into_one_output_is_refused_and_harms_nothing(given, tmp_pa
     assert products(out) == given[2]
 
 
+@pytest.mark.slow
 def test_a_scene_replaced_in_the_middle_is_noticed_and_the_same_command_maps_the_new_one(given, tmp_path):
     scene = tmp_path / "scene.tif"
     shutil.copy(given[0], scene)
@@ -144,7 +146,7 @@ def test_a_scene_replaced_in_the_middle_is_noticed_and_the_same_command_maps_the
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file limits")
-@pytest.mark.parametrize("limit", [100, 4000, 9000, 60000])
+@pytest.mark.parametrize("limit", [4000, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 9000, 60000))])
 def test_a_full_disk_leaves_nothing_under_a_final_name_and_the_run_resumes(given, tmp_path, limit):
     out, progress = tmp_path / "out", tmp_path / "progress"
     scene, bundle, _ = given
@@ -164,6 +166,7 @@ def test_a_full_disk_leaves_nothing_under_a_final_name_and_the_run_resumes(given
     assert products(out) == given[2]
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_drop_an_unfinished_run(given, tmp_path):
     out, progress = tmp_path / "out", tmp_path / "progress"
     command = words(given, out, progress, "--workers", 0)
@@ -193,6 +196,7 @@ def test_nothing_is_overwritten_unasked(given, tmp_path):
     assert not (out / "confidence.tif").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_terminal_reaches_all_processes_and_one_speaks(given, tmp_path):
     out, progress = tmp_path / "out", tmp_path / "progress"
     command = words(given, out, progress, "--workers", 2)
@@ -206,6 +210,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_one_speaks(given, tmp_pa
     assert (code, len(err.splitlines())) == (130, 1), err
 
 
+@pytest.mark.slow
 def test_an_older_output_outlives_a_run_that_had_leave_to_replace_it_and_was_killed(given, tmp_path):
     out, progress = tmp_path / "out", tmp_path / "progress"
     out.mkdir()

@@ -116,6 +116,7 @@ def test_the_self_test_comes_from_kept_places_where_they_are_large_enough(tmp_pa
     assert images.shape == (8, 2, 64, 64) and index is not None and np.isfinite(images).all()
 
 
+@pytest.mark.slow
 def test_a_training_killed_in_the_middle_goes_on_to_the_same_bundle(tmp_path: Path) -> None:
     folder = labelled_scene(tmp_path)
     split = {"by": "windows", "folds": 2, "windows": [{"cols": (0, 24)}, {"cols": (24, 48)}], "buffer": 2}

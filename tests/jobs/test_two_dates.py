@@ -219,6 +219,7 @@ def land(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_tiny_training_finds_change_better_than_chance(land, tmp_path) -> None:
     made = train(change_job(land), tmp_path / "bundle")
     assert made is not None
