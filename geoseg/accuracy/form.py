@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from xml.sax.saxutils import quoteattr
 
 from geoseg.legend import Legend
+from geoseg.raster.printable import printable
 
 _NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"
 """What QGIS stores as NULL from a value map (``QgsValueMapFieldFormatter::NULL_VALUE``)."""
@@ -51,7 +52,7 @@ def _value_map(legend: Legend) -> str:
     told = [f"{c.name} ({c.value})" if names.count(c.name) > 1 else c.name for c in legend.classes]
     pairs = [("(not labelled)", _NULL), *zip(told, map(str, legend.values), strict=True)]
     items = "".join(
-        f'<Option type="Map"><Option name={quoteattr(name)} type="QString" value={quoteattr(value)}/></Option>'
+        f'<Option type="Map"><Option name={quoteattr(printable(name))} type="QString" value={quoteattr(value)}/></Option>'
         for name, value in pairs
     )
     return f'<Option name="map" type="List">{items}</Option>'

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 from geoseg.legend import Legend
+from geoseg.raster.printable import printable
 
 # GDALRATFieldType and GDALRATFieldUsage, gdal.h
 _INTEGER, _REAL, _STRING = 0, 1, 2
@@ -58,9 +59,4 @@ def pam_xml(legend: Legend, counts: Mapping[int, int]) -> str:
 
 
 def _text(cell: object) -> str:
-    return escape(_printable(str(cell)))
-
-
-def _printable(text: str) -> str:
-    """XML 1.0 has no control characters, not even as references."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return escape(printable(str(cell)))

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 
 from geoseg.legend import Legend
+from geoseg.raster.printable import printable
 
 ENCODING = "UTF-8"
 """What ``mask.tif.vat.cpg`` says: the encoding of the names."""
@@ -60,5 +61,4 @@ def _row(cells: tuple[int | bytes, ...], widths: list[int]) -> bytes:
 
 def _text(name: str) -> bytes:
     """A name that fits, without control characters, which some readers take for the end."""
-    plain = "".join(c if c.isprintable() else " " for c in name)
-    return plain.encode(errors="replace")[:_LONGEST].decode(errors="ignore").encode()
+    return printable(name).encode(errors="replace")[:_LONGEST].decode(errors="ignore").encode()

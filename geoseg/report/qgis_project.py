@@ -18,6 +18,7 @@ import rasterio.crs
 
 from geoseg.grid.geobox import GeoBox
 from geoseg.raster.files import write_durable
+from geoseg.raster.printable import printable
 
 _VERSION = "3.22.0"
 """The oldest QGIS that is known to open it."""
@@ -172,13 +173,8 @@ def _units(geobox: GeoBox) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(_printable(text))
+    return escape(printable(text))
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_printable(text))
-
-
-def _printable(text: str) -> str:
-    """XML 1.0 has no control characters."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return quoteattr(printable(text))

@@ -146,6 +146,11 @@ def test_two_classes_of_one_name_are_told_apart() -> None:
     assert "bare (3)" not in qml
 
 
+def test_the_form_is_xml_whatever_a_class_is_called():
+    root = ET.fromstring(sample_qml(Legend.of({1: 'a\x0b"<&b'}), (), points=True).partition(">")[2])
+    assert 'a "<&b' in {option.get("name") for option in root.iter("Option")}
+
+
 QGIS = """
 import json, sys
 from qgis.core import QgsApplication, QgsVectorLayer
