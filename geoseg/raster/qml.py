@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from xml.sax.saxutils import quoteattr
 
 from geoseg.legend import Colour, Legend
+from geoseg.raster.look import LIFT
+from geoseg.raster.printable import printable
 
 HEAD = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
@@ -14,8 +16,8 @@ _NEAREST = (
     "    <resamplingStage>resamplingFilter</resamplingStage>\n"
 )
 _FULL = 'opacity="1" alphaBand="-1" nodataColor=""'
-_GAMMA = 1.33
-"""Lifts the dark, as the pages do: most of a scene is darker than the middle of its range."""
+_GAMMA = round(1 / LIFT, 2)
+"""QGIS takes the inverse."""
 
 
 def qml(legend: Legend) -> str:
@@ -80,7 +82,7 @@ def picture_pipe(bands: Sequence[int], limits: Sequence[tuple[float, float]]) ->
 
 def label(name: str) -> str:
     """A name as a quoted attribute: XML 1.0 has no control characters, and layouts compute what stands in ``[% %]``."""
-    return quoteattr("".join(c if c.isprintable() else " " for c in name).replace("[%", "[ %"))
+    return quoteattr(printable(name).replace("[%", "[ %"))
 
 
 def _pipe(parts: str) -> str:

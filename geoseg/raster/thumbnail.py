@@ -22,6 +22,7 @@ from geoseg.raster.band import NETCDF, Band
 from geoseg.raster.dated import pictured
 from geoseg.raster.env import gdal_env
 from geoseg.raster.handles import dataset_of, decoded
+from geoseg.raster.look import composite, limits, stretched
 from geoseg.raster.names import read_names
 from geoseg.raster.read import read_window
 from geoseg.raster.scene import Scene
@@ -31,9 +32,7 @@ SIDE = 160
 _MOST = 4 << 20
 """Pixels of a band that are read for a picture; where the overviews need more, the centre is shown."""
 _CENTRE = 512
-_COMPOSITES = (("red", "green", "blue"), ("nir", "red", "green"), ("swir1", "nir", "red"))
 _NOTHING = 233
-_TAILS = (2.0, 98.0)
 
 Bytes = NDArray[np.uint8]
 
@@ -58,8 +57,7 @@ def scene_thumbnail(scene: Scene) -> Thumbnail | None:
     if scene.allow_remote and any("://" in band.path for band in scene.bands):
         return None
     names, _ = pictured([band.name for band in scene.bands])
-    three = next((bands for bands in _COMPOSITES if set(bands) <= set(names)), None)
-    chosen = [scene.bands[names.index(band)] for band in three] if three else [scene.bands[0]]
+    chosen = [scene.bands[i] for i in composite(names)[0]]
     image, valid, part = _small(scene, chosen)
     shown = ", ".join(band.name for band in chosen)
     return Thumbnail(jpeg(np.stack([_stretched(plane, valid) for plane in image])), f"{shown}{part}")
@@ -159,11 +157,7 @@ def _valid(planes: list[NDArray[Any]], bands: list[Band]) -> NDArray[np.bool_]:
 
 def _stretched(plane: NDArray[Any], valid: NDArray[np.bool_]) -> Bytes:
     """Percentiles 2 and 98 become black and white; light grey where there is no data."""
-    if not valid.any():
-        return np.full(plane.shape, _NOTHING, np.uint8)
-    low, high = np.percentile(plane[valid].astype(np.float64), _TAILS)
-    scaled = (np.where(valid, plane, low) - low) / max(high - low, 1e-12)
-    return np.where(valid, np.rint(scaled.clip(0, 1) ** 0.75 * 255), _NOTHING).astype(np.uint8)
+    return np.where(valid, stretched(plane.astype(np.float64), *limits(plane, valid)), np.uint8(_NOTHING))
 
 
 def _encoded(driver: str, image: Bytes, palette: Mapping[int, tuple[int, ...]]) -> str:

@@ -14,19 +14,13 @@ from PIL import Image
 
 from geoseg.legend import Colour, Legend
 from geoseg.raster.dated import pictured
+from geoseg.raster.look import composite, limits, stretched
 from geoseg.report.stage import LENGTH, Picture, bounded
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_SIDE = 1024
-_COMPOSITES = (
-    (("red", "green", "blue"), "true colour"),
-    (("nir", "red", "green"), "false colour: vegetation is red"),
-    (("swir1", "nir", "red"), "false colour: vegetation is green"),
-)
 _NOTHING = (233, 236, 239)  # light grey where there is no data
-_TAILS = (2.0, 98.0)  # percentiles that become black and white
-_GAMMA = 0.75  # below 1 lifts the dark: most of a scene is darker than the middle of its range
 _QUALITIES = (88, 75, 60)
 NO_PERCENT = 255
 RAMP: tuple[tuple[float, Colour], ...] = (
@@ -153,22 +147,16 @@ def _jpeg(picture: Array, quality: int) -> str:
 
 
 def _composite(names: Sequence[str]) -> tuple[list[int], str]:
-    for wanted, rendering in _COMPOSITES:
-        if all(name in names for name in wanted):
-            return [names.index(name) for name in wanted], f"{', '.join(wanted)} ({rendering})"
-    first = next(i for i, name in enumerate(names) if name)
-    return [first] * 3, f"{names[first]} only"
+    bands, said = composite(names)
+    if not said:
+        return bands * 3, f"{names[bands[0]]} only"
+    return bands, f"{', '.join(names[band] for band in bands)} ({said})"
 
 
 def _stretched(band: Array, valid: Array) -> Array:
     """0-255 between the band's 2nd and 98th percentile, from valid finite pixels."""
     values = band.astype(np.float64)
-    usable = valid & np.isfinite(values)
-    if not usable.any():
-        return np.zeros(band.shape, np.uint8)
-    low, high = np.percentile(values[usable], _TAILS)
-    scaled = (values - low) / (high - low if high > low else 1.0)
-    return np.asarray(np.nan_to_num(np.clip(scaled, 0, 1)) ** _GAMMA * 255 + 0.5, np.uint8)
+    return stretched(values, *limits(values, valid))
 
 
 def _thin(picture: Array, coarser: int = 1) -> Array:

@@ -16,6 +16,8 @@ from geoseg.grid.geobox import GeoBox
 from geoseg.raster.admit import open_admitted
 from geoseg.raster.band import NETCDF, Band
 from geoseg.raster.dated import pictured
+from geoseg.raster.look import composite, limits
+from geoseg.raster.printable import printable
 from geoseg.raster.qml import picture_pipe
 from geoseg.raster.scene import Scene
 from geoseg.raster.sniff import remote_target
@@ -28,9 +30,6 @@ _TYPES = {
     "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
     "float32": "Float32", "float64": "Float64",
 }  # fmt: skip
-_COMPOSITES = (("red", "green", "blue"), ("nir", "red", "green"), ("swir1", "nir", "red"))
-_TAILS = (2.0, 98.0)
-"""Percentiles that become black and white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,11 @@ def scene_layers(scene: Scene, seen: Seen, *, home: Path, made: Path, dates: Seq
     for date in dates:
         names = _names([band.name for band in bands], date)
         if any(names):
-            shown = _shown(names)
-            limits = [_limits(seen.image[there[k]], seen.valid) for k in shown]
+            shown, _ = composite(names)
+            ends = [limits(seen.image[there[k]], seen.valid) for k in shown]
             if alone:
-                limits = _as_shown(bands[0], [bands[k].index for k in shown], limits)
-            pipe = picture_pipe([bands[k].index if alone else k + 1 for k in shown], limits)
+                ends = _as_shown(bands[0], [bands[k].index for k in shown], ends)
+            pipe = picture_pipe([bands[k].index if alone else k + 1 for k in shown], ends)
             layers[date] = Layer(f"scene{date}", date.strip("_") or scene.name, source, scene.geobox, pipe, not date)
     return layers
 
@@ -106,28 +105,11 @@ def _names(names: Sequence[str], date: str) -> list[str]:
     return [name.removeprefix(date).lower() if name.startswith(date) else "" for name in names]
 
 
-def _shown(names: Sequence[str]) -> list[int]:
-    """Places of the bands that are red, green and blue, or of one."""
-    for wanted in _COMPOSITES:
-        if all(name in names for name in wanted):
-            return [names.index(name) for name in wanted]
-    return [next(i for i, name in enumerate(names) if name)]
-
-
-def _limits(values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float]:
-    """What becomes black and white, in the numbers of the file."""
-    usable = values[valid & np.isfinite(values)].astype(np.float64)
-    if not usable.size:
-        return 0.0, 1.0
-    low, high = (float(x) for x in np.percentile(usable, _TAILS))
-    return (low, high) if high > low else (low, low + 1.0)
-
-
-def _as_shown(band: Band, numbers: Sequence[int], limits: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _as_shown(band: Band, numbers: Sequence[int], ends: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Limits as QGIS wants them: it applies scale and offset that the file itself has, whatever geoseg does with them."""
     with open_admitted(band.path, band.driver) as dataset:
         units = [(dataset.scales[i - 1], dataset.offsets[i - 1]) for i in numbers]
-    scaled = [(low * k + d, high * k + d) for (low, high), (k, d) in zip(limits, units, strict=True)]
+    scaled = [(low * k + d, high * k + d) for (low, high), (k, d) in zip(ends, units, strict=True)]
     return [(min(pair), max(pair)) for pair in scaled]
 
 
@@ -158,4 +140,4 @@ def _filename(path: str, home: Path) -> str:
 
 
 def _text(text: str) -> str:
-    return escape("".join(c if c.isprintable() else " " for c in text))
+    return escape(printable(text))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geoseg.legend import Legend
+from geoseg.raster.look import TAILS, stretched
 from geoseg.raster.mercator import MOST_ZOOM, SIDE, Thinned, Tile, TileSource, native_zoom, read_small, read_tile, thin
 from geoseg.view.layers import AFTER, BEFORE, CHANGE, RAMP, SCENE, Found, MapLayer, Scale
 from geoseg.view.memory import Memory
@@ -24,9 +25,8 @@ log = logging.getLogger(__name__)
 Pixels = tuple[NDArray[Any], NDArray[np.bool_]]
 Rgba = NDArray[np.uint8]
 
-STRETCHES = {"normal": (2.0, 98.0), "strong": (10.0, 90.0), "full": (0.0, 100.0)}
+STRETCHES = {"normal": TAILS, "strong": (10.0, 90.0), "full": (0.0, 100.0)}
 """Percentiles that become black and white."""
-_GAMMA = 0.75
 _OLD = 0.2
 """How much of the colour of a change is that of its class before."""
 _KEPT = 192 << 20
@@ -118,8 +118,7 @@ class MapTiles:
     def _stretched(self, source: TileSource, values: NDArray[Any], stretch: str) -> NDArray[np.uint8]:
         known = self._range(source)
         low, high = (known[percent] for percent in STRETCHES[stretch])
-        share = (np.nan_to_num(values.astype(np.float32)) - low) / max(high - low, 1e-12)
-        return np.asarray(np.clip(share, 0, 1) ** _GAMMA * 255, np.uint8)
+        return stretched(values.astype(np.float32), low, high)
 
     def _range(self, source: TileSource) -> Mapping[float, float]:
         """Percentiles of a band."""
