@@ -75,9 +75,11 @@ def write_durable(path: str | Path, *parts: bytes | memoryview) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 temporary.unlink()
+            if isinstance(error, OSError) and error.filename is not None:
+                error.filename, error.filename2 = str(path), None  # its user knows no temporary name
             raise
         fsync_folder(path.parent)
 

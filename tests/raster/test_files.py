@@ -142,3 +142,12 @@ def test_a_durable_write_beyond_the_limit_leaves_the_old_one(tmp_path: Path) -> 
     assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False).returncode == 6
     assert os.listdir(tmp_path) == ["receipt"]
     assert (tmp_path / "receipt").read_bytes() == b"old"
+
+
+def test_what_a_durable_write_complains_of_is_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "none" / "page.html", tmp_path / "folder"):
+        with pytest.raises(OSError) as caught:
+            write_durable(path, b"x")
+        assert (caught.value.filename, caught.value.filename2) == (str(path), None)
+    assert os.listdir(tmp_path) == ["folder"]
