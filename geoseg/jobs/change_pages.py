@@ -8,7 +8,8 @@ from typing import Any
 
 from geoseg.compare.maps import MapLayer
 from geoseg.grid.geobox import GeoBox
-from geoseg.jobs.record import ITEM, PAGE, RECORD, pending
+from geoseg.jobs.read_record import RECORD
+from geoseg.jobs.record import ITEM, PAGE, pending
 from geoseg.legend import Legend
 from geoseg.report.change_content import FILES, report_of_change, titles_of
 from geoseg.report.change_figures import SCENE_LENGTH, ChangeOverview, change_pictures

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from geoseg.compare.magnitude import STEP
-from geoseg.jobs.record import PAGE, RECORD
+from geoseg.jobs.read_record import RECORD
+from geoseg.jobs.record import PAGE
 from geoseg.legend import Legend
 from geoseg.raster.overview import read_mask_overview, read_overview
 from geoseg.raster.scene import Scene

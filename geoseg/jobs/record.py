@@ -12,11 +12,12 @@ from typing import Any
 from geoseg.compare.maps import MapLayer
 from geoseg.compare.transition import Transitions
 from geoseg.grid.geobox import GeoBox
+from geoseg.jobs.read_record import RECORD
 from geoseg.legend import Legend
 from geoseg.raster.align import crs_name
 from geoseg.raster.files import write_durable
 
-RECORD, PAGE, ITEM = "run.json", "report.html", "item.json"
+PAGE, ITEM = "report.html", "item.json"
 
 
 def run_id_of(*parts: Any) -> str:

@@ -22,25 +22,26 @@ from geoseg.jobs.change_pages import INPUTS, pictures_of_change, write_change_pa
 from geoseg.jobs.estimate import estimate
 from geoseg.jobs.images_page import write_images_page
 from geoseg.jobs.outputs import check_files
-from geoseg.jobs.record import PAGE, RECORD
-from geoseg.jobs.segment_page import EARLIER, MASK, SCENE, pictures_of_scene, seen_of, write_segment_page
+from geoseg.jobs.read_record import RECORD, read_json, read_record
+from geoseg.jobs.record import PAGE
+from geoseg.jobs.segment_page import EARLIER, MASK, SCENE, pictures_of_scene, write_segment_page
 from geoseg.jobs.trajectory_page import write_trajectory_page
 from geoseg.legend import Legend, LegendClass
 from geoseg.model.bundle import open_bundle, read_beside
 from geoseg.raster.classes import open_classes
-from geoseg.raster.overview import read_thin
+from geoseg.raster.overview import read_overview, read_thin
 from geoseg.raster.scene import Scene, open_scene
 from geoseg.report.bundle_content import report_of_bundle
 from geoseg.report.change_figures import ChangeOverview
 from geoseg.report.estimate_content import Estimated, estimated_of, report_of_estimate
 from geoseg.report.made_before import pictures_of
 from geoseg.report.page import write_page
+from geoseg.report.qgis_scene import Seen
 from geoseg.report.stage import Picture
 
 log = logging.getLogger(__name__)
 
 _CARD = "card.json"
-_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def report(
     Raises
     ------
     InputRefused
-        ``RUN``: it is no run, or an unfinished one. ``ESTIMATE``: the table is none. Those of :func:`geoseg.estimate`.
+        ``RUN``: it is no run, or an unfinished one. ``ESTIMATE``: the table is none. ``READ``: ``scene`` cannot be decoded.
+        Those of :func:`geoseg.estimate` and :func:`geoseg.open_scene`.
     UsageError
         ``FORMAT``: ``out`` is no .html file. ``SAMPLES``, ``SCENE``: given for what has none.
     Conflict
@@ -115,7 +117,7 @@ def report(
 
 
 def _of_run(folder: Path, page: Path, scene: Sequence[str | Path], samples: str | Path | None) -> None:
-    record = _record(folder)
+    record = read_record(folder)
     write = _KINDS[_kind(folder, record)]
     if scene and write is not _segment:
         _refuse("a comparison", scene=scene)
@@ -197,30 +199,9 @@ def _kind(folder: Path, record: Mapping[str, Any]) -> str:
     return wanted
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    path = folder / RECORD
-    if not path.is_file():
-        what = f"has no {RECORD}" if folder.is_dir() else "is neither a folder of a run nor a table of an estimate"
-        remedy = "Name the folder that geoseg segment or geoseg change left; one without it is not finished"
-        raise InputRefused.of("RUN", folder, what, remedy)
-    found = _json(path, "RUN")
-    if not isinstance(found, dict):
-        raise InputRefused.of("RUN", path, "is no record of a run", "Name the folder that such a run left")
-    return found
-
-
-def _json(path: Path, code: str) -> Any:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError("it is too large")
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputRefused.of(code, path, f"cannot be read as JSON ({error})", "Copy it again") from None
-
-
 def _table(path: Path) -> dict[str, Any]:
     """The table of an estimate; refused where it is none."""
-    table = _json(path, "ESTIMATE")
+    table = read_json(path, "ESTIMATE")
     try:
         report_of_estimate(table)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -247,7 +228,7 @@ def _scene(files: Sequence[str | Path], record: Mapping[str, Any]) -> list[Pictu
     scene: Scene = whole.select(told["bands"]) if told.get("bands") else whole
     if told.get("fingerprint") not in (None, scene.fingerprint):
         log.warning("%s is not the scene of the run, or has been written since", scene.name)
-    return pictures_of_scene(scene, seen_of(scene))
+    return pictures_of_scene(scene, Seen(*read_overview(scene)))
 
 
 def _beside(page: Path, other: Path) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from geoseg.errors import GeosegError, InputRefused
 from geoseg.jobs.folder import COMPARISONS
 from geoseg.jobs.outputs import NAMES
+from geoseg.jobs.read_record import read_record
 from geoseg.legend import Colour, Legend
 from geoseg.raster.lazy import CHUNK, legend_attributes, raster_array, zarr_array
 from geoseg.vector.load import load_polygons
@@ -20,8 +21,7 @@ from geoseg.vector.load import load_polygons
 if TYPE_CHECKING:
     from xarray import Dataset
 
-_RUN, _POLYGONS, _PROBABILITIES = "run.json", "polygons.gpkg", "probabilities.zarr"
-_MOST_BYTES = 64 << 20
+_POLYGONS, _PROBABILITIES = "polygons.gpkg", "probabilities.zarr"
 
 
 def open_result(folder: str | Path, *, chunk: int = CHUNK) -> Dataset:
@@ -48,7 +48,7 @@ def open_result(folder: str | Path, *, chunk: int = CHUNK) -> Dataset:
     Raises
     ------
     InputRefused
-        ``NOT_FOUND``: no folder, or no finished run in it. Those of :func:`geoseg.raster.admit.admit`.
+        ``RUN``: no folder of a run that ended, or no raster of one in it. Those of :func:`geoseg.raster.admit.admit`.
     UsageError
         ``CHUNK``: not positive.
 
@@ -62,11 +62,11 @@ def open_result(folder: str | Path, *, chunk: int = CHUNK) -> Dataset:
     import xarray
 
     folder = Path(folder)
-    run = _read_run(folder)
+    run = read_record(folder)
     _register()
     arrays = {path.stem: raster_array(path, chunk=chunk) for path in _rasters(folder, run)}
     if not arrays:
-        raise InputRefused.of("NOT_FOUND", folder, "holds no raster of a run", "Name the folder that a run wrote to")
+        raise InputRefused.of("RUN", folder, "holds no raster of a run", "Name the folder that a run wrote to")
     first = arrays.get("mask", next(iter(arrays.values())))
     arrays = {name: found for name, found in arrays.items() if found.shape == first.shape}
     legend = _legend_of(run, arrays["mask"].attrs if "mask" in arrays else {})
@@ -102,7 +102,7 @@ class ResultView:
     @property
     def run(self) -> dict[str, Any]:
         """What ``run.json`` says."""
-        return _read_run(self.folder)
+        return read_record(self.folder)
 
     @property
     def legend(self) -> Legend | None:
@@ -129,22 +129,6 @@ def _register() -> None:
     import xarray
 
     xarray.register_dataset_accessor("geoseg")(ResultView)
-
-
-def _read_run(folder: Path) -> dict[str, Any]:
-    remedy = "Name the folder that a run wrote to"
-    path = folder / _RUN
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputRefused.of("RUN", path, "is too large for the record of a run", remedy)
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise InputRefused.of("NOT_FOUND", folder, f"holds no finished run ({_RUN} is not there)", remedy) from None
-    except ValueError as error:
-        raise InputRefused.of("RUN", path, f"is not JSON ({error})", remedy) from None
-    if not isinstance(told, dict):
-        raise InputRefused.of("RUN", path, "is no record of a run", remedy)
-    return told
 
 
 def _rasters(folder: Path, run: dict[str, Any]) -> list[Path]:

@@ -11,7 +11,8 @@ import numpy as np
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox
 from geoseg.jobs.outputs import NAMES
-from geoseg.jobs.record import PAGE, RECORD
+from geoseg.jobs.read_record import RECORD
+from geoseg.jobs.record import PAGE
 from geoseg.legend import Legend
 from geoseg.raster.dated import undated
 from geoseg.raster.overview import read_mask_overview, read_overview

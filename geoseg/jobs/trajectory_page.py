@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from geoseg.compare.change_legend import change_legend
 from geoseg.jobs.change_pages import change_stage
-from geoseg.jobs.record import PAGE, RECORD
+from geoseg.jobs.read_record import RECORD
+from geoseg.jobs.record import PAGE
 from geoseg.legend import Legend
 from geoseg.report.change_figures import NO_TIMES, ChangeOverview, change_pictures, times_picture
 from geoseg.report.estimate_content import Estimated

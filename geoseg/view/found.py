@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,19 +16,19 @@ import numpy as np
 
 from geoseg.errors import GeosegError, InputRefused
 from geoseg.grid.geobox import GeoBox
+from geoseg.jobs.read_record import RECORD, read_record
 from geoseg.legend import Legend, LegendClass
 from geoseg.raster.admit import Admitted, admit
 from geoseg.raster.band import Band
 from geoseg.raster.classes import class_layer, class_names
 from geoseg.raster.identity import sample_file
+from geoseg.raster.look import COMPOSITES, TAILS
 from geoseg.raster.mercator import TileSource, read_small
 from geoseg.raster.scene import Scene
 from geoseg.report.figures import RAMP as PERCENT
 from geoseg.vector.lookup import PolygonFile
 from geoseg.view.layers import AFTER, BEFORE, CHANGE, CLASSES, RAMP, SCENE, Composite, Found, MapLayer, Scale
 
-RECORD = "run.json"
-_MOST_RECORD = 64 << 20
 _MOST_DATES = 40
 _MOST_BANDS = 200
 _HEAT = ((0.0, (15, 12, 40)), (0.45, (110, 40, 110)), (0.6, (230, 90, 80)), (1.0, (255, 240, 180)))
@@ -40,11 +39,7 @@ _NUMBERS = {
     "first_change": ("First change", ""),
     "last_change": ("Last change", ""),
 }
-_COMPOSITES = (
-    ("true", "true colour", ("red", "green", "blue")),
-    ("nir", "false colour: vegetation is red", ("nir", "red", "green")),
-    ("swir", "false colour: vegetation is green", ("swir1", "nir", "red")),
-)
+_COMPOSITE_KEYS = ("true", "nir", "swir")
 
 Facts = Mapping[str, Any]
 
@@ -65,7 +60,7 @@ def find_run(folder: str | Path, scene: Scene | None = None) -> Found:
         ``RUN``: the folder is none of a run, or holds no raster that can be shown.
     """
     folder = Path(folder)
-    run = _record(folder)
+    run = read_record(folder)
     notes: list[str] = []
     rasters = [*_rasters(folder, run, notes)]
     if not rasters:
@@ -78,26 +73,6 @@ def find_run(folder: str | Path, scene: Scene | None = None) -> Found:
         layers=(*scenes, *_first_shown(rasters)),
         legend=main.legend, areas=_areas(run), polygons=_polygons(folder, run, notes), notes=tuple(notes),
     )  # fmt: skip
-
-
-def _record(folder: Path) -> Facts:
-    path = folder / RECORD
-    try:
-        if (path.exists() and not path.is_file()) or path.stat().st_size > _MOST_RECORD:
-            raise InputRefused.of(
-                "RUN", path, "is no record of a run, or too large for one", "Name the folder of a run"
-            )
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        what = "has no run.json, which is the last that a run writes"
-        raise InputRefused.of("RUN", folder, what, "Name the folder of a run that ended") from None
-    except OSError as error:
-        raise InputRefused.of("RUN", path, error.strerror or "cannot be read", "Check its permissions") from None
-    except (ValueError, RecursionError):
-        raise InputRefused.of("RUN", path, "is no record of a run", "Name the folder of a run") from None
-    if not isinstance(found, dict):
-        raise InputRefused.of("RUN", path, "is no record of a run", "Name the folder of a run")
-    return found
 
 
 def _rasters(folder: Path, run: Facts, notes: list[str]) -> list[MapLayer]:
@@ -184,7 +159,7 @@ def _numbers(file: Admitted, key: str, title: str, unit: str) -> MapLayer:
     source = _source(file, 1)
     values, valid = read_small(source)
     factor, offset = file.scales[0], file.offsets[0]
-    low, high = np.percentile(values[valid], (2, 98)) * factor + offset if valid.any() else (0.0, 1.0)
+    low, high = np.percentile(values[valid], TAILS) * factor + offset if valid.any() else (0.0, 1.0)
     high = max(high, low + abs(factor))
     stops = tuple((float(low + share * (high - low)), colour) for share, colour in _HEAT)
     return MapLayer(key, title, RAMP, (source,), scale=Scale(stops, unit, factor, offset))
@@ -211,7 +186,6 @@ def _given(scene: Scene) -> MapLayer:
     for band in scene.bands[:_MOST_BANDS]:
         if band.path not in files:
             files[band.path] = admit(band.path, assume_crs=scene.geobox.crs)
-
         sources.append(TileSource(replace(band, grid=band.grid or scene.geobox), files[band.path].overviews))
     names = [band.name for band in scene.bands[:_MOST_BANDS]]
     return _scene_layer("scene", f"Scene {scene.name}", sources, names)
@@ -287,7 +261,7 @@ def _scene_layer(key: str, title: str, sources: Sequence[TileSource], names: Seq
     at = {name.casefold(): i for i, name in reversed(list(enumerate(names)))}
     composites = [
         Composite(word, told, (at[three[0]], at[three[1]], at[three[2]]))
-        for word, told, three in _COMPOSITES
+        for word, (three, told) in zip(_COMPOSITE_KEYS, COMPOSITES, strict=True)
         if all(name in at for name in three)
     ]
     if not composites:

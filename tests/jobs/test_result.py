@@ -109,8 +109,8 @@ def test_strange_rasters_in_the_folder_stay_outside(runs: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("record", "said"),
-    [(None, "NOT_FOUND: .*holds no finished run"), ("{", "RUN: .*is not JSON"), ("[]", "RUN: .*is no record"),
-     ("{}", "NOT_FOUND: .*holds no raster")],
+    [(None, "RUN: .*has no run.json"), ("{", "RUN: .*cannot be read as JSON"), ("[" * 100_000, "RUN: .*cannot be read as JSON"),
+     ("[]", "RUN: .*is no record"), ("{}", "RUN: .*holds no raster")],
 )  # fmt: skip
 def test_what_is_no_run_is_refused(tmp_path: Path, record: str | None, said: str) -> None:
     if record is not None:
