@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 
 import geoseg
 from geoseg.compare.images import pair_images
@@ -114,22 +113,6 @@ def test_another_scene_is_told_from_the_runs_own(
     other = write_scene(tmp_path / "other.tif", (150, 210), seed=5)
     report(segmented, tmp_path / "page.html", scene=[other])
     assert "is not the scene of the run" in caplog.text
-
-
-def test_a_scene_that_cannot_be_decoded_is_refused_rather_than_left_out(segmented: Path, tmp_path: Path) -> None:
-    scene = tmp_path / "scene.tif"
-    with rasterio.open(write_scene(tmp_path / "plain.tif", (150, 210), seed=5)) as source:
-        with rasterio.open(scene, "w", **{**source.profile, "compress": "lzw"}) as out:
-            out.write(source.read())
-            out.descriptions = source.descriptions
-    with rasterio.open(scene) as dataset:
-        place, size = (int(dataset.get_tag_item(f"BLOCK_{kind}_0_0", "TIFF", bidx=1)) for kind in ("OFFSET", "SIZE"))
-    with scene.open("r+b") as file:
-        file.seek(place)
-        file.write(b"\xff" * (size // 2))
-    with pytest.raises(InputRefused, match=r"READ: "):
-        report(segmented, tmp_path / "page.html", scene=[scene])
-    assert not (tmp_path / "page.html").exists()
 
 
 def test_a_run_says_how_sure_it_is_and_where_least(segmented: Path) -> None:
