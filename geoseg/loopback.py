@@ -11,10 +11,12 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import re
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, ClassVar
 
 import tornado.httpserver
@@ -39,6 +41,10 @@ class LocalServer:
 
     threads: ClassVar[int | None] = None
     """Threads for work that blocks; asyncio's own number when None."""
+    policy: ClassVar[str] = OWN
+    """The Content-Security-Policy of its answers."""
+    files: ClassVar[Mapping[str, tuple[Path, str]]]
+    """The page's own files by the path that they are asked for by, ``""`` the page, with their kind (``text/css``)."""
 
     def __init__(self, address: str, token: str, *, option: str = "--page 127.0.0.1:8791") -> None:
         """Nothing listens yet; ``option`` is what to give when the port is taken.
@@ -55,7 +61,7 @@ class LocalServer:
         self._thread: threading.Thread | None = None
 
     def routes(self) -> Sequence[Route]:
-        """Patterns of paths, and who answers them."""
+        """Patterns of paths, and who answers them, beside the page's own files."""
         raise NotImplementedError
 
     @property
@@ -106,9 +112,11 @@ class LocalServer:
 
     async def _serve(self, listening: socket.socket) -> tornado.httpserver.HTTPServer:
         given = {"server": self}
+        own = (rf"/({'|'.join(re.escape(name) for name in self.files)})", OwnFile)
         application = tornado.web.Application(
-            [(pattern, handler, given) for pattern, handler in self.routes()],
+            [(pattern, handler, given) for pattern, handler in (own, *self.routes())],
             default_handler_class=_Nothing, default_handler_args=given, log_function=lambda handler: None,
+            policy=self.policy,
         )  # fmt: skip
         server = tornado.httpserver.HTTPServer(
             application, max_body_size=_MOST_BODY, max_header_size=16384, idle_connection_timeout=60, body_timeout=10
@@ -121,7 +129,6 @@ class LocalHandler(tornado.web.RequestHandler):
     """What all answers have: headers, checks, errors without details."""
 
     needs_token: ClassVar[bool] = True
-    policy: ClassVar[str] = OWN
 
     def initialize(self, server: Any) -> None:
         """Keep the server."""
@@ -131,7 +138,7 @@ class LocalHandler(tornado.web.RequestHandler):
         """Close the answer to others."""
         for name, value in _HEADERS.items():
             self.set_header(name, value)
-        self.set_header("Content-Security-Policy", self.policy)
+        self.set_header("Content-Security-Policy", self.settings["policy"])
 
     def prepare(self) -> None:
         """Refuse what does not come from the page itself, and without the token what needs it."""
@@ -166,6 +173,18 @@ class LocalHandler(tornado.web.RequestHandler):
             self.set_status(404 if isinstance(error, InputRefused) else 409)
             self.send({"error": str(error)})
             raise tornado.web.Finish from None
+
+
+class OwnFile(LocalHandler):
+    """A file of the page itself, as ``LocalServer.files`` names it."""
+
+    needs_token: ClassVar[bool] = False
+
+    def get(self, name: str) -> None:
+        """Answer with it."""
+        file, kind = self.server.files[name]
+        self.set_header("Content-Type", f"{kind}; charset=utf-8")
+        self.finish(file.read_bytes())
 
 
 class _Nothing(LocalHandler):

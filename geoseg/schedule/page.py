@@ -1,8 +1,6 @@
 """Page: the service's jobs and runs in a browser of this computer, live, with a token that lets one start, pause and cancel.
 
-It listens on a loopback address only. Every answer with data needs the token, which the address that the service prints carries
-behind its ``#``, where no server and no log sees it. ``Host`` and ``Origin`` have to be the page's own, so that no other site's
-script, and no name that points here, gets at it; nothing runs but the page's own script; names are shown as text.
+What keeps others out is in :mod:`geoseg.loopback`; names of jobs and lines of logs are shown as text.
 """
 
 from __future__ import annotations
@@ -10,10 +8,10 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tornado.web
 
@@ -23,16 +21,17 @@ from geoseg.schedule import page_facts
 from geoseg.schedule.store import JobStore
 
 _FILES = Path(__file__).with_name("page_files")
-_STATIC = {
-    "": ("page.html", "text/html"),
-    "page.js": ("page.js", "text/javascript"),
-    "page.css": ("page.css", "text/css"),
-}
 _REPORT = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class Page(LocalServer):
     """The server, in a thread of its own, from :meth:`start` to :meth:`stop`."""
+
+    files: ClassVar[Mapping[str, tuple[Path, str]]] = {
+        "": (_FILES / "page.html", "text/html"),
+        "page.js": (_FILES / "page.js", "text/javascript"),
+        "page.css": (_FILES / "page.css", "text/css"),
+    }
 
     def __init__(self, store: JobStore, address: str) -> None:
         """Nothing listens yet.
@@ -49,7 +48,7 @@ class Page(LocalServer):
     def routes(self) -> Sequence[Route]:
         """Patterns of paths, and who answers them."""
         return [
-            (r"/(|page\.js|page\.css)", _File), (r"/api/state", _State), (r"/api/log", _Log),
+            (r"/api/state", _State), (r"/api/log", _Log),
             (r"/api/jobs/([^/]+)/(run|pause|resume|cancel)", _Act),
             (r"/report/([0-9a-f]{64})/([0-9]{1,15})/(.+)", _Report),
         ]  # fmt: skip
@@ -76,15 +75,6 @@ class _Handler(LocalHandler):
     def initialize(self, server: Page) -> None:
         super().initialize(server)
         self.page = server
-
-
-class _File(_Handler):
-    needs_token = False
-
-    def get(self, name: str) -> None:
-        file, kind = _STATIC[name]
-        self.set_header("Content-Type", f"{kind}; charset=utf-8")
-        self.finish((_FILES / file).read_bytes())
 
 
 class _State(_Handler):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,16 +23,6 @@ from geoseg.view.outlines import Outlines
 from geoseg.view.tiles import STRETCHES, Look, MapTiles, scale_colours
 
 _FILES = Path(__file__).with_name("page_files")
-_STATIC = {
-    "": ("map.html", "text/html"),
-    "map.css": ("map.css", "text/css"),
-    "map.js": ("map.js", "text/javascript"),
-    "layers.js": ("layers.js", "text/javascript"),
-    "swipe.js": ("swipe.js", "text/javascript"),
-    "maplibre-gl.mjs": ("maplibre/maplibre-gl.mjs", "text/javascript"),
-    "maplibre-gl-worker.mjs": ("maplibre/maplibre-gl-worker.mjs", "text/javascript"),
-    "maplibre-gl.css": ("maplibre/maplibre-gl.css", "text/css"),
-}
 _OWN = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
 _NUMBERS = re.compile(r"(?:\d{1,5}(?:,\d{1,5})*)?", re.ASCII)
 _MOST_NUMBERS = 4096
@@ -43,6 +33,17 @@ class MapServer(LocalServer):
     """A run on a map, from :meth:`start` to :meth:`stop`."""
 
     threads: ClassVar[int | None] = _THREADS
+    policy: ClassVar[str] = f"{_OWN}; {CLOSED}"
+    files: ClassVar[Mapping[str, tuple[Path, str]]] = {
+        "": (_FILES / "map.html", "text/html"),
+        "map.css": (_FILES / "map.css", "text/css"),
+        "map.js": (_FILES / "map.js", "text/javascript"),
+        "layers.js": (_FILES / "layers.js", "text/javascript"),
+        "swipe.js": (_FILES / "swipe.js", "text/javascript"),
+        "maplibre-gl.mjs": (_FILES / "maplibre/maplibre-gl.mjs", "text/javascript"),
+        "maplibre-gl-worker.mjs": (_FILES / "maplibre/maplibre-gl-worker.mjs", "text/javascript"),
+        "maplibre-gl.css": (_FILES / "maplibre/maplibre-gl.css", "text/css"),
+    }
 
     def __init__(self, found: Found, address: str) -> None:
         """Nothing listens yet; the token is a new one."""
@@ -63,9 +64,8 @@ class MapServer(LocalServer):
     def routes(self) -> Sequence[Route]:
         """Patterns of paths, and who answers them."""
         number = r"([0-9]{1,2})/([0-9]{1,8})/([0-9]{1,8})"
-        names = "|".join(re.escape(name) for name in _STATIC)
         return [
-            (rf"/({names})", _File), (r"/api/run", _Run), (r"/api/at", _At),
+            (r"/api/run", _Run), (r"/api/at", _At),
             (rf"/tile/([a-z0-9_-]{{1,80}})/{number}", _Picture), (rf"/polygons/{number}", _Polygons),
         ]  # fmt: skip
 
@@ -106,7 +106,6 @@ class MapServer(LocalServer):
 
 class _Handler(LocalHandler):
     server: MapServer
-    policy: ClassVar[str] = f"{_OWN}; {CLOSED}"
 
     def tile(self, numbers: Sequence[str], most: int) -> Tile:
         """A tile that there can be; 404 for any other."""
@@ -114,15 +113,6 @@ class _Handler(LocalHandler):
         if z > most or max(x, y) >= 2**z:
             raise tornado.web.HTTPError(404)
         return z, x, y
-
-
-class _File(_Handler):
-    needs_token: ClassVar[bool] = False
-
-    def get(self, name: str) -> None:
-        file, kind = _STATIC[name]
-        self.set_header("Content-Type", f"{kind}; charset=utf-8")
-        self.finish((_FILES / file).read_bytes())
 
 
 class _Run(_Handler):
