@@ -8,8 +8,7 @@ from typing import Any
 
 from geoseg.compare.maps import MapLayer
 from geoseg.grid.geobox import GeoBox
-from geoseg.jobs.read_record import RECORD
-from geoseg.jobs.record import ITEM, PAGE, pending
+from geoseg.jobs.record import ITEM, PAGE, linked_from, pending
 from geoseg.legend import Legend
 from geoseg.report.change_content import FILES, report_of_change, titles_of
 from geoseg.report.change_figures import SCENE_LENGTH, ChangeOverview, change_pictures
@@ -43,7 +42,7 @@ def write_change_page(
     estimated: Estimated | None = None,
 ) -> None:
     """Write the page into ``folder`` or as ``page``; ``legend`` is that of the joined classes, ``changes`` that of the raster."""
-    files = [name for name in FILES if (folder / name).exists() or name in (RECORD, PAGE)]
+    files = linked_from(page, folder, FILES)
     data = report_of_change(
         record, legend, changes=changes, stage=change_stage(record, pictures), files=files, estimated=estimated
     )

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from geoseg.compare.magnitude import STEP
-from geoseg.jobs.read_record import RECORD
-from geoseg.jobs.record import PAGE
+from geoseg.jobs.record import PAGE, linked_from
 from geoseg.legend import Legend
 from geoseg.raster.overview import read_mask_overview, read_overview
 from geoseg.raster.scene import Scene
@@ -42,7 +41,7 @@ def write_images_page(
         ),
     ]
     stage = stage_of(record["grid"]["shape"], shown, "before", "after", record.get("places") or ())
-    files = [name for name in FILES if (folder / name).exists() or name in (RECORD, PAGE)]
+    files = linked_from(page, folder, FILES)
     write_page(page or folder / PAGE, report_of_images(record, legend, stage, files))
 
 

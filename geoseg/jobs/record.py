@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,13 @@ from geoseg.raster.align import crs_name
 from geoseg.raster.files import write_durable
 
 PAGE, ITEM = "report.html", "item.json"
+
+
+def linked_from(page: Path | None, folder: Path, names: Iterable[str]) -> list[str]:
+    """The files of a run that its page names: those that are there, and those still to be written; none where it lies elsewhere."""
+    if page is not None and page.resolve().parent != folder.resolve():
+        return []
+    return [name for name in names if (folder / name).exists() or name in (RECORD, PAGE)]
 
 
 def run_id_of(*parts: Any) -> str:

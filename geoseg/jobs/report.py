@@ -1,7 +1,8 @@
 """Report: the page of a run again, from its folder: what it says comes from the record, its pictures from the rasters.
 
 Pictures of what was read (scene, both maps, both images) are in no file of a run but the page that is there: they are taken
-from it. So the page is the run's own, byte for byte, as long as nothing else has changed.
+from it. So the page is the run's own, byte for byte, as long as nothing else has changed; elsewhere it names no
+files.
 """
 
 from __future__ import annotations

@@ -74,7 +74,11 @@ def open_result(folder: str | Path, *, chunk: int = CHUNK) -> Dataset:
         arrays["probabilities"] = zarr_array(folder / _PROBABILITIES, first, legend)
     if "change" in arrays and arrays["change"].dtype == "uint16" and legend is not None:
         arrays |= _dates(arrays["change"], legend)
-    attrs = {"title": f"geoseg {run.get('kind', 'segment')}", "source": str(folder), "history": str(run.get("run", ""))}
+    attrs = {
+        "title": f"geoseg {run.get('kind', 'segment' if 'plan' in run else 'change')}",
+        "source": str(folder),
+        "history": str(run.get("run", "")),
+    }
     return xarray.Dataset(arrays, attrs=attrs)
 
 

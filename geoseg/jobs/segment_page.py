@@ -11,8 +11,7 @@ import numpy as np
 from geoseg.errors import InputRefused
 from geoseg.grid.geobox import GeoBox
 from geoseg.jobs.outputs import NAMES
-from geoseg.jobs.read_record import RECORD
-from geoseg.jobs.record import PAGE
+from geoseg.jobs.record import PAGE, linked_from
 from geoseg.legend import Legend
 from geoseg.raster.dated import undated
 from geoseg.raster.overview import read_mask_overview, read_overview
@@ -45,7 +44,7 @@ def write_segment_page(
         legend,
         geobox=geobox,
         stage=_stage(folder, run, legend, geobox, scenes),
-        files=[name for name in NAMES if (folder / name).exists() or name in (PAGE, RECORD)],
+        files=linked_from(page, folder, NAMES),
         estimated=estimated,
     )
     write_page(page or folder / PAGE, data)

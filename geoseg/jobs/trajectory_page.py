@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from geoseg.compare.change_legend import change_legend
 from geoseg.jobs.change_pages import change_stage
-from geoseg.jobs.read_record import RECORD
-from geoseg.jobs.record import PAGE
+from geoseg.jobs.record import PAGE, linked_from
 from geoseg.legend import Legend
 from geoseg.report.change_figures import NO_TIMES, ChangeOverview, change_pictures, times_picture
 from geoseg.report.estimate_content import Estimated
@@ -44,7 +43,7 @@ def write_trajectory_page(
     counts = np.asarray(record["matrix"]["n_pixels"])
     values = [item.value for item in legend.classes]
     changes = change_legend(legend, [values[i] * 256 + values[j] for i, j in np.argwhere(counts > 0).tolist()])
-    files = [name for name in (*FILES, *record["masks"]) if (folder / name).exists() or name in (RECORD, PAGE)]
+    files = linked_from(page, folder, (*FILES, *record["masks"]))
     ends = change_pictures(ends_of(numbers, rows), legend, changes, ends_titles(record))
     pictures = [*ends, times_picture(np.where(numbers > 0, np.append(0, times_of(rows))[numbers], NO_TIMES))]
     data = report_of_trajectory(record, legend, changes=changes, stage=change_stage(record, pictures), files=files)

@@ -73,8 +73,11 @@ def test_a_page_made_again_is_the_runs_own_byte_for_byte(
     folder: Path = request.getfixturevalue(kind)
     own = (folder / "report.html").read_bytes()
     check_page(own.decode())
-    made = report(folder, tmp_path / "again.html")
-    assert made == tmp_path / "again.html" and made.read_bytes() == own
+    made = report(folder, folder / "again.html")
+    assert made == folder / "again.html" and made.read_bytes() == own
+    made.unlink()
+    elsewhere = report(folder, tmp_path / "again.html").read_text()
+    assert 'href="run.json"' in own.decode() and 'href="run.json"' not in elsewhere  # it would lead nowhere
     with pytest.raises(Conflict, match="EXISTS"):
         report(folder)
     assert report(folder, overwrite=True).read_bytes() == own
@@ -142,7 +145,7 @@ def test_scenes_of_segment_runs_stand_on_the_page_of_their_change(segmented: Pat
     found = pictures_of(tmp_path / "out" / "report.html")
     assert set(found) == {"before", "after", "change", "before-scene", "after-scene"}
     assert found["before-scene"].photo and not found["before"].photo
-    assert report(tmp_path / "out", tmp_path / "b.html").read_bytes() == (tmp_path / "out/report.html").read_bytes()
+    assert report(tmp_path / "out", tmp_path / "out/b.html").read_bytes() == (tmp_path / "out/report.html").read_bytes()
 
 
 def test_samples_put_intervals_on_the_page_of_a_change(compared: Path, tmp_path: Path) -> None:

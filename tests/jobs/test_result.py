@@ -82,7 +82,7 @@ def test_opening_reads_no_pixel(runs: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_change_has_its_two_dates(runs: Path) -> None:
     found = open_result(runs / "change")
     codes = pixels(runs / "change" / "change.tif")
-    assert found.change.dtype == np.uint16
+    assert found.change.dtype == np.uint16 and found.attrs["title"] == "geoseg change"
     np.testing.assert_array_equal(found.before.values, codes // 256)
     np.testing.assert_array_equal(found.after.values, codes % 256)
     assert set(np.unique(found.before.values)) - {0} <= set(found.geoseg.legend.values)
