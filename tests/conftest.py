@@ -1,5 +1,7 @@
 """Fixtures and settings of all tests."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -34,6 +36,16 @@ def sample() -> Path:
     if not folder.is_dir():
         pytest.skip("samples/ is not here: not a checkout")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A command leaves its level and its handler, of a stream that is closed since, to no other test."""
+    logger = logging.getLogger("geoseg")
+    level, handlers = logger.level, logger.handlers[:]
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
