@@ -25,7 +25,7 @@ def screenshot(seen: Browser) -> NDArray[np.uint8]:
 
 def share(seen: Browser, colour: tuple[int, int, int], left: int = PANEL, right: int = 1200) -> float:
     """How much of the map has a colour, once that stands still."""
-    seen.until("document.body.dataset.state == 'idle'")
+    seen.until("document.body?.dataset.state == 'idle'")
     part = screenshot(seen)[:, left:right].astype(int)
     return float((np.abs(part - colour).max(axis=-1) < 6).mean())
 
@@ -42,7 +42,7 @@ def start(seen: Browser, server: MapServer) -> None:
     server.start()
     seen.command("Emulation.setDeviceMetricsOverride", width=1200, height=800, deviceScaleFactor=1, mobile=False)
     seen.open(server.url)
-    seen.until("document.body.dataset.state == 'idle'")
+    seen.until("document.body?.dataset.state == 'idle'")
 
 
 def click(seen: Browser, x: int, y: int) -> None:
